@@ -1,0 +1,25 @@
+"""Classifiers on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.classifiers.blackbox import Classifier
+from core.errors import UserError
+from core.weights import read_weights, save_weights
+
+
+def save_classifier(model: Classifier, path: Path) -> None:
+    """Write a classifier with its settings, normalisation and calibration."""
+    save_weights(model, path, model.config)
+
+
+def load_classifier(path: Path, device: str = "cpu") -> Classifier:
+    """A frozen classifier in eval mode. Raises UserError when the file is not one of ours."""
+    state, config = read_weights(path)
+    try:
+        model = Classifier(**(config | {"targets": tuple(config["targets"])}))
+        model.load_state_dict(state)
+    except (KeyError, TypeError, RuntimeError) as fault:
+        raise UserError(f"{path} does not hold a classifier of this version ({fault}).") from None
+    return model.to(device).freeze()

@@ -1,0 +1,127 @@
+"""Labelled images: a folder and a CSV in, one table out.
+
+The CSV has a `file` column, one column a label (0, 1 or blank), and, where it is known, `split`
+(train, val or test) and a grouping column (patient or identity) that the split respects.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from core.errors import UserError
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class LabelledTable:
+    """Rows of a labelled image set. `columns` holds the CSV as text; `label` turns a column into numbers."""
+
+    folder: Path
+    files: tuple[str, ...]
+    columns: dict[str, tuple[str, ...]] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def label(self, name: str) -> np.ndarray:
+        """[N] float32 with 0, 1 and NaN where the label is not known. `sex` and `view` read M and PA as 1."""
+        if name not in self.columns:
+            known = ", ".join(sorted(self.columns))
+            raise UserError(f"The label file has no column '{name}'. It has: {known}.")
+        names = {"": np.nan, "M": 1.0, "F": 0.0, "PA": 1.0, "AP": 0.0, "-1": 0.0}
+        try:
+            values = [names[v] if v in names else float(v) for v in self.columns[name]]
+        except ValueError as fault:
+            raise UserError(f"Column '{name}' of the label file is not 0/1: {fault}.") from None
+        return np.array(values, dtype=np.float32)
+
+    def where(self, keep: np.ndarray) -> LabelledTable:
+        """The rows for which `keep` ([N] bool, or row numbers) holds."""
+        rows = np.flatnonzero(keep) if keep.dtype == bool else keep
+        return LabelledTable(
+            self.folder,
+            tuple(self.files[i] for i in rows),
+            {name: tuple(column[i] for i in rows) for name, column in self.columns.items()},
+        )
+
+    def split(self, name: str) -> LabelledTable:
+        """The rows of one split. Without a `split` column, a fixed 80/10/10 split by a hash of the group."""
+        if name not in SPLITS:
+            raise UserError(f"There is no split '{name}'; choose one of {', '.join(SPLITS)}.")
+        if "split" in self.columns:
+            return self.where(np.array([s == name for s in self.columns["split"]]))
+        group = next((c for c in ("patient", "identity", "file") if c in self.columns), "file")
+        buckets = [int(hashlib.sha256(g.encode()).hexdigest(), 16) % 10 for g in self.columns[group]]
+        names = ["train"] * 8 + ["val", "test"]
+        return self.where(np.array([names[b] == name for b in buckets]))
+
+    def describe(self) -> dict[str, object]:
+        """What a metrics file says about its data: the number of rows and a digest of names and labels."""
+        digest = hashlib.sha256()
+        for row in zip(self.files, *self.columns.values(), strict=True):
+            digest.update("\t".join(row).encode())
+        return {"rows": len(self), "digest": digest.hexdigest()[:16]}
+
+
+def read_table(folder: Path, labels: Path) -> LabelledTable:
+    """Read a CSV of labels beside a folder of images.
+
+    Raises UserError when the CSV is missing, empty, has no `file` column, or names files that are not there.
+    """
+    if not labels.is_file():
+        raise UserError(f"There is no label file at {labels}; pass one with --labels.")
+    with labels.open(newline="", encoding="utf-8-sig") as handle:
+        reader = csv.DictReader(handle)
+        rows = list(reader)
+        names = list(reader.fieldnames or [])
+    if "file" not in names:
+        raise UserError(f"{labels} has no column 'file'; add one with the image file names.")
+    if not rows:
+        raise UserError(f"{labels} has a header but no rows.")
+    missing = [r["file"] for r in rows if not (folder / r["file"]).is_file()]
+    if missing:
+        raise UserError(
+            f"{labels} names {len(missing)} files that are not in {folder}, {missing[0]} first; "
+            "pass the folder that holds them with --data."
+        )
+    columns = {n: tuple((r[n] or "").strip() for r in rows) for n in names if n}
+    return LabelledTable(folder, columns["file"], columns)
+
+
+def load_images(
+    table: LabelledTable,
+    prepare: Callable[[Path], np.ndarray],
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    workers: int = 2,
+) -> np.ndarray:
+    """[N, C, H, W] uint8, every image brought through `prepare` (path -> [C, H, W] float32 in [0, 1])."""
+
+    def one(name: str) -> np.ndarray:
+        return np.rint(prepare(table.folder / name) * 255.0).astype(np.uint8)
+
+    images: list[np.ndarray] = []
+    with ThreadPoolExecutor(workers) as pool:
+        for image in pool.map(one, table.files):
+            images.append(image)
+            if progress is not None:
+                progress(len(images), len(table))
+    return np.stack(images)
+
+
+def concatenate(tables: Sequence[LabelledTable]) -> LabelledTable:
+    """One table from several with the same folder and columns."""
+    first = tables[0]
+    return LabelledTable(
+        first.folder,
+        tuple(f for t in tables for f in t.files),
+        {name: tuple(v for t in tables for v in t.columns[name]) for name in first.columns},
+    )

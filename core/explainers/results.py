@@ -1,0 +1,91 @@
+"""What explainers return. Frozen, with everything needed to show, export and repeat the result."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def versions() -> dict[str, str]:
+    """The versions a result depends on."""
+    found = {"python": platform.python_version(), "torch": torch.__version__.split("+")[0]}
+    try:
+        found["contralens"] = version("contralens")
+    except PackageNotFoundError:  # run from a checkout that was not installed
+        found["contralens"] = "checkout"
+    return found
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a result came about. `stop` is a sentence: finished, or why nothing was found."""
+
+    stop: str
+    seed: int
+    seconds: float
+    device: str
+    versions: dict[str, str] = field(default_factory=versions)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Progressive exaggeration of one picture: K frames from "less" to "more" of a finding.
+
+    requested, achieved, witness, distance: [K]. `witness` is the answer of an independent network that took no
+    part in training (None when the study has none). `distance` is mean |x - x_delta| on [0, 1] at network size.
+    Frame `origin` is the query itself (delta 0).
+    """
+
+    study: str
+    target: str
+    head: str
+    mode: str  # "direct" or "calibrated"
+    digest: str  # of the picture
+    query: float  # f(x)
+    requested: np.ndarray  # [K] probabilities asked for, increasing
+    achieved: np.ndarray  # [K] f(x_delta), measured
+    witness: np.ndarray | None  # [K]
+    distance: np.ndarray  # [K]
+    reached: np.ndarray  # [K] bool: |achieved - requested| within the stated tolerance
+    origin: int  # index of the frame that is the query
+    frames: np.ndarray = field(repr=False)  # [K, C, S, S] float32 in [0, 1], network size, canonical tone
+    displacement: np.ndarray = field(repr=False)  # [K, 2, S, S] (dx, dy) in fractions of the side; zeros if none
+    residual: np.ndarray = field(repr=False)  # [K, C, S, S] added after the displacement, canonical tone
+    views: np.ndarray = field(repr=False)  # [K, H, W] or [K, H, W, 3] uint8, full resolution, upload's tone
+    provenance: Provenance
+
+    @property
+    def delta(self) -> np.ndarray:
+        """[K] requested change of the posterior."""
+        return self.requested - self.query
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every number, ready for JSON; no pixels."""
+        rounded = {
+            name: [round(float(v), 6) for v in getattr(self, name)]
+            for name in ("requested", "delta", "achieved", "distance")
+        }
+        return {
+            "method": "exaggeration",
+            "study": self.study,
+            "target": self.target,
+            "head": self.head,
+            "mode": self.mode,
+            "picture": self.digest[:16],
+            "query": round(self.query, 6),
+            **rounded,
+            "witness": None if self.witness is None else [round(float(v), 6) for v in self.witness],
+            "reached": [bool(v) for v in self.reached],
+            "origin": self.origin,
+            "stop": self.provenance.stop,
+            "seed": self.provenance.seed,
+            "seconds": round(self.provenance.seconds, 4),
+            "device": self.provenance.device,
+            "versions": self.provenance.versions,
+            "notice": "Research and teaching software, not a medical device.",
+        }

@@ -1,0 +1,239 @@
+"""The network behind the knob: an unconditional encoder, a conditional decoder, and one of three heads.
+
+`paper`     x_d = G(E(x), c)                                   as published
+`residual`  x_d = x + G(E(x), c_d) - G(E(x), c_0)
+`morph`     x_d = warp(x, u) + r, with u and r again differences between c_d and c_0
+
+The last two give back x exactly when nothing is asked for. `morph` can move and shade but not paint: u is a
+bounded, smoothed displacement field and r a pyramid of residual bands of limited height, so an invisible
+pattern that only fools the classifier is out of its reach, and both fields apply at any resolution. Its decoder
+runs once for a picture: it predicts one increment of u and r for every border between two bins, and a request
+adds up those of the borders it crosses (the ordinal idea of the paper's Eq. 4, applied to the generator).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.networks.blocks import ConditionalNorm, ResidualBlock
+
+HEADS = ("paper", "residual", "morph")
+
+
+@dataclass(frozen=True)
+class Band:
+    """One band of the residual: its side in pixels, its greatest height on [0, 1], luminance only or colour."""
+
+    side: int
+    limit: float
+    colour: bool = False
+
+
+@dataclass(frozen=True)
+class ExaggeratorConfig:
+    """Shape of the network.
+
+    shift is the greatest displacement as a fraction of the side (0: none); `field` is the side of the grid the
+    displacement lives on. `skips` hands encoder features to the decoder (the paper has none).
+    """
+
+    head: str = "morph"
+    size: int = 64
+    channels: int = 1
+    base: int = 24
+    bins: int = 10
+    continuous: bool = True
+    shift: float = 0.12
+    field: int = 32
+    bands: tuple[Band, ...] = (Band(16, 0.3),)
+    skips: bool = True
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> ExaggeratorConfig:
+        """From what `asdict` gave, after a trip through JSON."""
+        return ExaggeratorConfig(**(values | {"bands": tuple(Band(**b) for b in values["bands"])}))
+
+
+@dataclass(frozen=True)
+class Change:
+    """A changed picture and what changed it: x [N, C, S, S]; displacement [N, 2, S, S]; residual [N, C, S, S]."""
+
+    x: Tensor
+    displacement: Tensor
+    residual: Tensor
+
+
+def bin_of(p: Tensor, bins: int) -> Tensor:
+    """Bin of a probability: min(bins - 1, floor(bins * p)). p = 1 belongs to the last bin."""
+    return (p * bins).floor().long().clamp(0, bins - 1)
+
+
+def condition_of(p: Tensor, bins: int, continuous: bool) -> Tensor:
+    """[N] probabilities -> [N] conditions: the bin, or a place on the same axis where bin k's centre is k."""
+    if not continuous:
+        return bin_of(p, bins).to(p.dtype)
+    return p.clamp(0, 1) * bins - 0.5  # in [-0.5, bins - 0.5]
+
+
+def ordinal_code(condition: Tensor, bins: int) -> Tensor:
+    """[N] conditions -> [N, bins - 1]: how far each bin border has been passed, 0 to 1.
+
+    A whole condition k gives k ones, then zeros. Beyond the first and the last centre the outer increment is
+    continued in a straight line, so that .95 and .99 remain different requests.
+    """
+    steps = condition[:, None] - torch.arange(bins - 1, device=condition.device, dtype=condition.dtype)
+    code = steps.clamp(0, 1)
+    code[:, 0] = steps[:, 0].clamp(max=1)
+    code[:, -1] = steps[:, -1].clamp(min=0)
+    return code
+
+
+class Exaggerator(nn.Module):
+    """I_f(x, delta): see the module's text. Pictures are [N, C, S, S] in [0, 1]."""
+
+    smoothing: Tensor
+
+    def __init__(self, config: ExaggeratorConfig) -> None:
+        super().__init__()
+        if config.head not in HEADS:
+            raise ValueError(f"head must be one of {HEADS}, not {config.head!r}")
+        self.config = config
+        base = config.base
+        # `morph` takes the condition in its last layer, as one field for every bin border; the other heads take it
+        # in every block, as the paper does.
+        steps = 0 if config.head == "morph" else config.bins - 1
+        widths = [base, base * 2, base * 4, base * 4]  # at S/2, S/4, S/8, S/16
+        self.stem = nn.Conv2d(config.channels, base, 4, stride=2, padding=1)
+        self.down = nn.ModuleList(ResidualBlock(a, b, resample="down") for a, b in pairwise(widths))
+        self.middle = ResidualBlock(widths[-1], widths[-1], steps=steps)
+        self.up = nn.ModuleList(ResidualBlock(a, b, steps=steps, resample="up") for a, b in pairwise(widths[::-1]))
+        self.merge = nn.ModuleList(nn.Conv2d(w, w, 1) for w in widths[-2::-1]) if config.skips else None
+        self.norm = ConditionalNorm(base, steps)
+        self.out_image, self.out_field, self.out_bands = None, None, nn.ModuleList()
+        if config.head == "morph":
+            borders = config.bins - 1
+            self.out_field = _increments(base, 2, borders) if config.shift else None
+            for band in config.bands:
+                outputs = (config.channels if band.colour else 1) * (4 if band.side == config.size else 1)
+                self.out_bands.append(_increments(base, outputs, borders))
+        else:
+            self.out_image = nn.Conv2d(base, config.channels * 4, 3, padding=1)  # four sub-pixels: S/2 -> S
+            if config.head == "residual":
+                nn.init.normal_(self.out_image.weight, std=0.02)
+        self.register_buffer("smoothing", _gaussian(1.0), persistent=False)
+
+    def encode(self, x: Tensor) -> list[Tensor]:
+        """E(x): features from fine to coarse; the last, [N, D, S/16, S/16], is the embedding."""
+        features = [self.stem(x * 2 - 1)]
+        for block in self.down:
+            features.append(block(features[-1]))
+        return features
+
+    def embed(self, x: Tensor) -> Tensor:
+        """[N, D * (S/16)^2], the flattened embedding; what latent space closeness compares."""
+        return self.encode(x)[-1].flatten(1)
+
+    def decode(self, features: list[Tensor], code: Tensor | None = None) -> Tensor:
+        """Features and an ordinal code (not for `morph`, which decodes once for all codes) -> [N, base, S/2, S/2]."""
+        h = self.middle(features[-1], code)
+        for i, block in enumerate(self.up):
+            h = block(h, code)
+            if self.merge is not None:
+                h = h + self.merge[i](features[-2 - i])
+        return F.relu(self.norm(h, code))
+
+    def change(self, x: Tensor, features: list[Tensor], origin: Tensor, wanted: Tensor) -> Change:
+        """Turn x from one condition to others. x: [N, C, S, S] or, for a sweep of one picture, [1, C, S, S];
+        features: encode(x); origin, wanted: [K] conditions, K = N or any number for N = 1.
+        """
+        config = self.config
+        before, after = ordinal_code(origin, config.bins), ordinal_code(wanted, config.bins)
+        if config.head == "morph":
+            return self._morph(x, self.decode(features), after - before)
+        k = len(wanted)
+        x = x.expand(k, -1, -1, -1)
+        features = [f.expand(k, -1, -1, -1) for f in features]
+        still = x.new_zeros(k, 2, config.size, config.size)
+        assert self.out_image is not None
+        if config.head == "paper":
+            image = torch.tanh(F.pixel_shuffle(self.out_image(self.decode(features, after)), 2)) * 0.5 + 0.5
+            return Change(image, still, image - x)
+        h = self.decode([torch.cat([f, f]) for f in features], torch.cat([after, before]))
+        image = torch.tanh(F.pixel_shuffle(self.out_image(h), 2))
+        residual = image[:k] - image[k:]
+        return Change((x + residual).clamp(0, 1), still, residual)
+
+    def _morph(self, x: Tensor, h: Tensor, step: Tensor) -> Change:
+        """h: [N, base, S/2, S/2]; step: [K, bins - 1], how much of each bin border is to be crossed."""
+        config = self.config
+        size = config.size
+        x = x.expand(len(step), -1, -1, -1)
+        displacement = x.new_zeros(len(step), 2, size, size)
+        if self.out_field is not None:
+            u = config.shift * torch.tanh(_crossed(self.out_field(h), step))
+            u = F.adaptive_avg_pool2d(u, config.field)
+            u = F.conv2d(F.pad(u, (2, 2, 2, 2), mode="replicate"), self.smoothing.expand(2, 1, 5, 5), groups=2)
+            displacement = enlarge(u, size, size)
+        residual = torch.zeros_like(x)
+        for band, layer in zip(config.bands, self.out_bands, strict=True):
+            r = band.limit * torch.tanh(_crossed(layer(h), step))
+            r = F.pixel_shuffle(r, 2) if band.side == size else F.adaptive_avg_pool2d(r, band.side)
+            residual = residual + enlarge(r, size, size)
+        return Change((warp(x, displacement) + residual).clamp(0, 1), displacement, residual)
+
+    def forward(self, x: Tensor, origin: Tensor, wanted: Tensor) -> Change:
+        """x: [N, C, S, S]; origin, wanted: [N] probabilities f(x) and f(x) + delta."""
+        bins, continuous = self.config.bins, self.config.continuous
+        return self.change(
+            x, self.encode(x), condition_of(origin, bins, continuous), condition_of(wanted, bins, continuous)
+        )
+
+
+def _increments(inputs: int, outputs: int, borders: int) -> nn.Conv2d:
+    """A layer with one output field for every bin border, all borders starting alike."""
+    layer = nn.Conv2d(inputs, borders * outputs, 3, padding=1)
+    with torch.no_grad():
+        layer.weight.copy_((0.01 * torch.randn(1, outputs, inputs, 3, 3)).expand(borders, -1, -1, -1, -1).flatten(0, 1))
+        assert layer.bias is not None
+        layer.bias.zero_()
+    return layer
+
+
+def _crossed(increments: Tensor, step: Tensor) -> Tensor:
+    """Sum of the increments of the borders that are crossed: [N, B*C, H, W] and [K, B] -> [K, C, H, W]."""
+    n, _, height, width = increments.shape
+    fields = increments.reshape(n, step.shape[1], -1, height, width).expand(len(step), -1, -1, -1, -1)
+    return torch.einsum("kb,kbchw->kchw", step.to(fields.dtype), fields)
+
+
+def warp(x: Tensor, displacement: Tensor) -> Tensor:
+    """Sample x at position + displacement. displacement: [N, 2, H, W] (dx, dy) as fractions of the side."""
+    n, _, height, width = displacement.shape
+    identity = torch.eye(2, 3, device=x.device, dtype=x.dtype).expand(n, 2, 3)
+    grid = F.affine_grid(identity, [n, 1, height, width], align_corners=False)
+    grid = grid + 2 * displacement.permute(0, 2, 3, 1)
+    return F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def enlarge(field: Tensor, height: int, width: int) -> Tensor:
+    """Smooth (bicubic) enlargement of [N, C, h, w]; the one filter by which fields reach any resolution."""
+    if field.shape[-2:] == (height, width):
+        return field
+    return F.interpolate(field, (height, width), mode="bicubic", align_corners=False)
+
+
+def _gaussian(sigma: float) -> Tensor:
+    taps = torch.exp(-0.5 * (torch.arange(-2, 3) / sigma) ** 2)
+    kernel = torch.outer(taps, taps)
+    return (kernel / kernel.sum())[None, None]
+
+
+def config_dict(config: ExaggeratorConfig) -> dict[str, Any]:
+    """For the checkpoint's settings."""
+    return asdict(config)

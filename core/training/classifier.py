@@ -1,0 +1,155 @@
+"""Train a classifier with one or several binary targets, and calibrate it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from core.classifiers.blackbox import Classifier
+from core.training.augment import CLASSIFIER_VIEW, View, random_view
+from core.training.loop import EMA, average_gradients, world
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """Settings of one classifier's training."""
+
+    targets: tuple[str, ...]
+    architecture: str = "resnet"
+    width: int = 24
+    size: int = 64
+    channels: int = 3
+    batch: int = 64
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    label_smoothing: float = 0.02
+    mixup: float = 0.0  # Beta parameter; 0 switches it off
+    flip: bool = False
+    balance: bool = False  # draw positives and negatives of the first target equally often
+    seed: int = 0
+
+
+class ClassifierTrainer:
+    """AdamW with a one-cycle cosine schedule, random views, weight averaging; blank labels do not count."""
+
+    def __init__(self, config: ClassifierConfig, images: np.ndarray, labels: np.ndarray, device: torch.device) -> None:
+        """images: [N, C, H, W] uint8 at config.size; labels: [N, K] 0, 1 or NaN."""
+        torch.manual_seed(config.seed)
+        self.config, self.device = config, device
+        self.images = torch.from_numpy(images).to(device)
+        self.labels = torch.from_numpy(labels.astype(np.float32)).to(device)
+        model = Classifier(config.architecture, config.channels, config.targets, config.width, config.size)
+        pixels = self.images[: 4096].float() / 255
+        model.mean.copy_(pixels.mean((0, 2, 3)).cpu()[:, None, None])
+        model.std.copy_(pixels.std((0, 2, 3)).cpu()[:, None, None])
+        self.model = model.to(device, memory_format=torch.channels_last)
+        self.ema = EMA(self.model, 0.998)
+        decay = [p for p in self.model.parameters() if p.ndim > 1]
+        rest = [p for p in self.model.parameters() if p.ndim <= 1]
+        groups = [{"params": decay, "weight_decay": config.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+        self.optimiser = torch.optim.AdamW(groups, lr=config.learning_rate)
+        rank, _ = world()
+        self.view = View(**(asdict(CLASSIFIER_VIEW) | {"flip": config.flip}))
+        self.rng = np.random.default_rng([config.seed, rank])
+        torch.manual_seed(config.seed * 1000 + rank)
+        first = labels[:, 0]
+        self.groups = [np.flatnonzero(first == v) for v in (0, 1)] if config.balance else [np.arange(len(labels))]
+
+    def step(self, index: int, fraction: float) -> dict[str, float]:
+        """One batch. Returns the loss and the learning rate."""
+        rate = self.config.learning_rate * min(1.0, (index + 1) / 100) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, fraction))))
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        rows = np.concatenate([self.rng.choice(g, self.config.batch // len(self.groups)) for g in self.groups])
+        picked = torch.from_numpy(rows).to(self.device)
+        x = self.images[picked].float() / 255
+        x = random_view(x, self.view).contiguous(memory_format=torch.channels_last)
+        y = self.labels[picked]
+        known = ~torch.isnan(y)
+        smooth = self.config.label_smoothing
+        soft = torch.nan_to_num(y) * (1 - 2 * smooth) + smooth
+        if self.config.mixup:
+            # Zhang et al., ICLR 2018. A pair counts only where both labels are known.
+            share = float(self.rng.beta(self.config.mixup, self.config.mixup))
+            x, soft, known = share * x + (1 - share) * x.flip(0), share * soft + (1 - share) * soft.flip(0), known & known.flip(0)
+        self.model.train()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            logits = self.model(x)
+        losses = F.binary_cross_entropy_with_logits(logits.float(), soft, reduction="none")
+        loss = (losses * known).sum() / known.sum().clamp_min(1)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        average_gradients(self.model.parameters())
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimiser.step()
+        self.ema.update(self.model)
+        return {"loss": float(loss.detach()), "rate": rate}
+
+    def state(self) -> dict[str, Any]:
+        """Weights, averages, optimiser and random generators."""
+        return {
+            "model": self.model.state_dict(), "ema": self.ema.module.state_dict(), "updates": self.ema.updates,
+            "optimiser": self.optimiser.state_dict(), "rng": self.rng.bit_generator.state,
+            "torch": torch.get_rng_state(),
+        }  # fmt: skip
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from `state()`."""
+        self.model.load_state_dict(state["model"])
+        self.ema.module.load_state_dict(state["ema"])
+        self.ema.updates = state["updates"]
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.rng.bit_generator.state = state["rng"]
+        torch.set_rng_state(state["torch"])
+
+    def sample(self, path: Path) -> None:
+        """A classifier has no picture to show."""
+
+    def finished(self, images: np.ndarray, labels: np.ndarray) -> Classifier:
+        """The averaged classifier, calibrated on validation images [N, C, H, W] uint8 and labels [N, K]."""
+        model = self.ema.module
+        assert isinstance(model, Classifier)
+        logits = predict_logits(model, images, self.device)
+        for k in range(labels.shape[1]):
+            known = ~np.isnan(labels[:, k])
+            temperature, bias = fit_platt(logits[known, k], labels[known, k])
+            model.temperature[k], model.bias[k] = temperature, bias
+        return model.cpu().freeze()
+
+
+@torch.no_grad()
+def predict_logits(model: Classifier, images: np.ndarray, device: torch.device | str = "cpu", batch: int = 256) -> np.ndarray:
+    """[N, C, H, W] uint8 -> [N, K] uncalibrated logits."""
+    model.eval()
+    out: list[Tensor] = []
+    for i in range(0, len(images), batch):
+        x = torch.from_numpy(images[i : i + batch]).to(device).float() / 255
+        out.append(model(x).float().cpu())
+    return torch.cat(out).numpy()
+
+
+def fit_platt(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """(temperature, bias) minimising the log loss of sigmoid(logit / temperature + bias).
+
+    The slope is kept positive: calibration may not reverse an answer.
+    """
+    z = torch.from_numpy(np.asarray(logits, np.float64))
+    y = torch.from_numpy(np.asarray(labels, np.float64))
+    theta = torch.zeros(2, dtype=torch.float64, requires_grad=True)  # log slope, bias
+    optimiser = torch.optim.LBFGS([theta], max_iter=100, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        loss = F.binary_cross_entropy_with_logits(z * theta[0].exp() + theta[1], y)
+        loss.backward()
+        return loss
+
+    optimiser.step(closure)
+    return float(torch.exp(-theta[0].detach())), float(theta[1].detach())
