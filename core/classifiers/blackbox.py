@@ -65,9 +65,25 @@ class Classifier(nn.Module):
         """[N, C, H, W] in [0, 1] -> [N, K] calibrated probabilities, one for each binary target."""
         return torch.sigmoid(self.logit(x))
 
+    def keep(self, targets: tuple[str, ...]) -> Classifier:
+        """A copy that answers only these of its targets; the other outputs are cut off the last layer."""
+        config = self.config | {"targets": targets}
+        small = Classifier(**config)  # type: ignore[arg-type]
+        rows = [self.targets.index(t) for t in targets]
+        per_target = {
+            "temperature",
+            "bias",
+            "net.fc.weight",
+            "net.fc.bias",
+            "net.classifier.weight",
+            "net.classifier.bias",
+        }
+        small.load_state_dict({n: t[rows] if n in per_target else t for n, t in self.state_dict().items()})
+        return small.to(self.mean.device)
+
     def features(self, x: Tensor) -> Tensor:
         """[N, C, H, W] in [0, 1] -> [N, D], what goes into the last layer. For distances between image sets."""
-        last = self.net.fc if hasattr(self.net, "fc") else self.net.classifier
+        last = self.net.get_submodule("fc" if hasattr(self.net, "fc") else "classifier")
         kept: list[Tensor] = []
         hook = last.register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0]))
         try:

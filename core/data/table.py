@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,13 +32,17 @@ class LabelledTable:
         return len(self.files)
 
     def label(self, name: str) -> np.ndarray:
-        """[N] float32 with 0, 1 and NaN where the label is not known. `sex` and `view` read M and PA as 1."""
-        if name not in self.columns:
+        """[N] float32 with 0, 1 and NaN where the label is not known. `sex` and `view` read M and PA as 1.
+
+        The column's name is matched without regard to case.
+        """
+        column = next((c for c in self.columns if c.lower() == name.lower()), None)
+        if column is None:
             known = ", ".join(sorted(self.columns))
-            raise UserError(f"The label file has no column '{name}'. It has: {known}.")
+            raise UserError(f"The label file has no column '{name}'; it has: {known}.")
         names = {"": np.nan, "M": 1.0, "F": 0.0, "PA": 1.0, "AP": 0.0, "-1": 0.0}
         try:
-            values = [names[v] if v in names else float(v) for v in self.columns[name]]
+            values = [names[v] if v in names else float(v) for v in self.columns[column]]
         except ValueError as fault:
             raise UserError(f"Column '{name}' of the label file is not 0/1: {fault}.") from None
         return np.array(values, dtype=np.float32)
@@ -115,13 +119,3 @@ def load_images(
             if progress is not None:
                 progress(len(images), len(table))
     return np.stack(images)
-
-
-def concatenate(tables: Sequence[LabelledTable]) -> LabelledTable:
-    """One table from several with the same folder and columns."""
-    first = tables[0]
-    return LabelledTable(
-        first.folder,
-        tuple(f for t in tables for f in t.files),
-        {name: tuple(v for t in tables for v in t.columns[name]) for name in first.columns},
-    )

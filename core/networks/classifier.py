@@ -23,16 +23,16 @@ def make_classifier(architecture: str, channels: int, outputs: int, width: int) 
     from torchvision.models.resnet import BasicBlock
 
     if architecture == "densenet":
-        net: nn.Module = DenseNet(
+        dense = DenseNet(
             growth_rate=width,
             block_config=(3, 4, 6, 4),
             num_init_features=2 * width,
             bn_size=2,
             num_classes=outputs,
         )
-        net.features.conv0 = nn.Conv2d(channels, 2 * width, 5, stride=2, padding=2, bias=False)
-        net.features.pool0 = nn.Identity()
-        return net
+        dense.features.conv0 = nn.Conv2d(channels, 2 * width, 5, stride=2, padding=2, bias=False)
+        dense.features.pool0 = nn.Identity()
+        return dense
     if architecture == "resnet":
         net = ResNet(BasicBlock, [1, 1, 1, 1], num_classes=outputs)
         # torchvision fixes the stage widths at 64 to 512; scaled down, they fit a few thousand images.

@@ -1,0 +1,6 @@
+"""Studies: what there is to ask about, and with which networks."""
+
+from core.studies.catalogue import list_studies, open_study
+from core.studies.study import Study, StudyInfo
+
+__all__ = ["Study", "StudyInfo", "list_studies", "open_study"]

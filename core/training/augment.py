@@ -28,10 +28,25 @@ class View:
     gamma: float = 0.0
     blur: float = 0.0  # greatest sigma in pixels
     noise: float = 0.0  # greatest standard deviation
+    smudge: float = 0.0  # greatest standard deviation of a smooth random field, in each channel its own
+    saturation: float = 0.0  # colour pictures: the distance from grey is scaled by 1 - saturation to 1 + saturation
 
 
-CLASSIFIER_VIEW = View(rotate=10, shift=0.08, scale=0.15, gain=0.15, bias=0.08, gamma=0.15, blur=0.8, noise=0.06)
-EXPECTATION_VIEW = View(rotate=2, shift=0.03, scale=0.03, gain=0.06, bias=0.03, blur=0.8, noise=0.05)
+CLASSIFIER_VIEW = View(
+    rotate=10,
+    shift=0.08,
+    scale=0.15,
+    gain=0.15,
+    bias=0.08,
+    gamma=0.15,
+    blur=0.8,
+    noise=0.06,
+    smudge=0.06,
+    saturation=0.6,
+)
+EXPECTATION_VIEW = View(
+    rotate=2, shift=0.03, scale=0.03, gain=0.06, bias=0.03, blur=0.8, noise=0.05, smudge=0.04, saturation=0.6
+)
 
 
 def random_view(x: Tensor, view: View, generator: torch.Generator | None = None) -> Tensor:
@@ -59,6 +74,15 @@ def random_view(x: Tensor, view: View, generator: torch.Generator | None = None)
     if view.gain or view.bias:
         gain = 1 + uniform(-view.gain, view.gain, 1, 1, 1)
         x = (x - 0.5) * gain + 0.5 + uniform(-view.bias, view.bias, 1, 1, 1)
+    if view.saturation and x.shape[1] == 3:
+        grey = x.mean(1, keepdim=True)
+        x = grey + (x - grey) * uniform(1 - view.saturation, 1 + view.saturation, 1, 1, 1)
+    if view.smudge:
+        # Without it a network learns to answer to faint clouds of colour, and an explainer to paint them.
+        field = torch.randn(n, x.shape[1], 6, 6, device=x.device, generator=generator) * uniform(
+            0, view.smudge, 1, 1, 1
+        )
+        x = x + F.interpolate(field, (height, width), mode="bicubic", align_corners=False)
     if view.noise:
         noise = torch.randn(x.shape, device=x.device, generator=generator)
         x = x + noise * uniform(0, view.noise, 1, 1, 1)

@@ -13,15 +13,22 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.classifiers.blackbox import Classifier
+from core.classifiers.store import load_classifier
 from core.training.augment import CLASSIFIER_VIEW, View, random_view
 from core.training.loop import EMA, average_gradients, world
 
 
 @dataclass(frozen=True)
 class ClassifierConfig:
-    """Settings of one classifier's training."""
+    """Settings of one classifier's training.
+
+    auxiliary: further labels learned at the same time, for the features' sake, and cut off at the end.
+    init: a classifier file whose weights are taken over where the shapes agree (a warm restart).
+    """
 
     targets: tuple[str, ...]
+    auxiliary: tuple[str, ...] = ()
+    init: str | None = None
     architecture: str = "resnet"
     width: int = 24
     size: int = 64
@@ -40,16 +47,22 @@ class ClassifierTrainer:
     """AdamW with a one-cycle cosine schedule, random views, weight averaging; blank labels do not count."""
 
     def __init__(self, config: ClassifierConfig, images: np.ndarray, labels: np.ndarray, device: torch.device) -> None:
-        """images: [N, C, H, W] uint8 at config.size; labels: [N, K] 0, 1 or NaN."""
+        """images: [N, C, H, W] uint8 at config.size; labels: [N, K] 0, 1 or NaN,
+        the targets' columns first, then the auxiliary ones.
+        """
         torch.manual_seed(config.seed)
         self.config, self.device = config, device
         self.images = torch.from_numpy(images).to(device)
         self.labels = torch.from_numpy(labels.astype(np.float32)).to(device)
-        model = Classifier(config.architecture, config.channels, config.targets, config.width, config.size)
-        pixels = self.images[: 4096].float() / 255
+        outputs = config.targets + config.auxiliary
+        model = Classifier(config.architecture, config.channels, outputs, config.width, config.size)
+        if config.init:
+            old, new = load_classifier(Path(config.init)).state_dict(), model.state_dict()
+            model.load_state_dict({n: old[n] if n in old and old[n].shape == t.shape else t for n, t in new.items()})
+        pixels = self.images[:4096].float() / 255
         model.mean.copy_(pixels.mean((0, 2, 3)).cpu()[:, None, None])
         model.std.copy_(pixels.std((0, 2, 3)).cpu()[:, None, None])
-        self.model = model.to(device, memory_format=torch.channels_last)
+        self.model = model.to(device).to(memory_format=torch.channels_last)
         self.ema = EMA(self.model, 0.998)
         decay = [p for p in self.model.parameters() if p.ndim > 1]
         rest = [p for p in self.model.parameters() if p.ndim <= 1]
@@ -64,7 +77,11 @@ class ClassifierTrainer:
 
     def step(self, index: int, fraction: float) -> dict[str, float]:
         """One batch. Returns the loss and the learning rate."""
-        rate = self.config.learning_rate * min(1.0, (index + 1) / 100) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, fraction))))
+        rate = (
+            self.config.learning_rate
+            * min(1.0, (index + 1) / 100)
+            * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, fraction))))
+        )
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         rows = np.concatenate([self.rng.choice(g, self.config.batch // len(self.groups)) for g in self.groups])
@@ -78,7 +95,11 @@ class ClassifierTrainer:
         if self.config.mixup:
             # Zhang et al., ICLR 2018. A pair counts only where both labels are known.
             share = float(self.rng.beta(self.config.mixup, self.config.mixup))
-            x, soft, known = share * x + (1 - share) * x.flip(0), share * soft + (1 - share) * soft.flip(0), known & known.flip(0)
+            x, soft, known = (
+                share * x + (1 - share) * x.flip(0),
+                share * soft + (1 - share) * soft.flip(0),
+                known & known.flip(0),
+            )
         self.model.train()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             logits = self.model(x)
@@ -116,8 +137,9 @@ class ClassifierTrainer:
         """The averaged classifier, calibrated on validation images [N, C, H, W] uint8 and labels [N, K]."""
         model = self.ema.module
         assert isinstance(model, Classifier)
+        model = model.keep(self.config.targets)
         logits = predict_logits(model, images, self.device)
-        for k in range(labels.shape[1]):
+        for k in range(len(self.config.targets)):
             known = ~np.isnan(labels[:, k])
             temperature, bias = fit_platt(logits[known, k], labels[known, k])
             model.temperature[k], model.bias[k] = temperature, bias
@@ -125,7 +147,9 @@ class ClassifierTrainer:
 
 
 @torch.no_grad()
-def predict_logits(model: Classifier, images: np.ndarray, device: torch.device | str = "cpu", batch: int = 256) -> np.ndarray:
+def predict_logits(
+    model: Classifier, images: np.ndarray, device: torch.device | str = "cpu", batch: int = 256
+) -> np.ndarray:
     """[N, C, H, W] uint8 -> [N, K] uncalibrated logits."""
     model.eval()
     out: list[Tensor] = []

@@ -29,14 +29,15 @@ class ExaggeratorTraining:
     """Weights of the losses and settings of the optimisers.
 
     gan, f and rec are the paper's three (1, 1, 100 there; L1 on [-1, 1], which is twice that on [0, 1]). The rest is
-    ours: `residual` and `smooth` price the morph head's fields, `residual_rising` makes fine bands dearer.
+    ours: `residual`, `chroma`, `smooth` and `magnitude` price the fields of the residual and morph heads.
     """
 
     batch: int = 32
     gan: float = 1.0
     f: float = 1.0
     rec: float = 100.0
-    residual: float = 1.0
+    residual: float = 3.0
+    chroma: float = 6.0
     smooth: float = 10.0
     magnitude: float = 0.5
     cycle_every: int = 2
@@ -83,10 +84,8 @@ class ExaggeratorTrainer:
         torch.manual_seed(training.seed)
         self.config, self.training, self.f, self.device = config, training, f, device
         self.images = torch.from_numpy(images).to(device)
-        self.model = Exaggerator(config).to(device, memory_format=torch.channels_last)
-        self.critic = OrdinalCritic(config.channels, training.critic_base, config.bins, config.size).to(
-            device, memory_format=torch.channels_last
-        )
+        self.model = Exaggerator(config).to(device).to(memory_format=torch.channels_last)
+        self.critic = OrdinalCritic(config.channels, training.critic_base, config.bins, config.size).to(device).to(memory_format=torch.channels_last)
         self.ema = EMA(self.model, training.ema)
         self.optimiser = torch.optim.Adam(self.model.parameters(), training.rate, betas=(0.0, 0.9))
         self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), training.critic_rate, betas=(0.0, 0.9))
@@ -186,6 +185,8 @@ class ExaggeratorTrainer:
                 losses["cycle"] = training.rec * 2 * (x - back).abs().mean()
             if config.head != "paper":
                 losses["residual"] = training.residual * change.residual.abs().mean()
+                tint = change.residual - change.residual.mean(1, keepdim=True)
+                losses["chroma"] = training.chroma * tint.abs().mean()
                 losses["smooth"] = training.smooth * (
                     100 * total_variation(change.displacement) + total_variation(change.residual)
                 )
@@ -226,7 +227,9 @@ class ExaggeratorTrainer:
     @torch.no_grad()
     def sample(self, path: Path) -> None:
         """A sheet: training pictures of low, middle and high f(x) as rows, requests from 0 to 1 as columns."""
-        rows = [int(group[i]) for group in (self.bins[0], self.bins[len(self.bins) // 2], self.bins[-1]) for i in (0, -1)]
+        rows = [
+            int(group[i]) for group in (self.bins[0], self.bins[len(self.bins) // 2], self.bins[-1]) for i in (0, -1)
+        ]
         x = self.images[rows].float() / 255
         p = self.f.posterior(x)
         model = self.finished()

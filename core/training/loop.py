@@ -83,7 +83,9 @@ def run(
     def save() -> None:
         if is_main():
             part = state_file.with_suffix(".part")
-            torch.save({"trainer": trainer.state(), "step": index, "seconds": time.monotonic() - start, "total": total}, part)
+            torch.save(
+                {"trainer": trainer.state(), "step": index, "seconds": time.monotonic() - start, "total": total}, part
+            )
             part.replace(state_file)
             trainer.sample(folder / "samples.png")
 
@@ -91,7 +93,7 @@ def run(
     try:
         while total is None or index < total:
             elapsed = time.monotonic() - start
-            if limit is not None and _agree(elapsed > limit * 1.05):
+            if limit is not None and _agree(elapsed > limit * 1.02):
                 stop = "time"
                 break
             if index - first == 3:
@@ -99,7 +101,9 @@ def run(
             if total is None and limit is not None and index - first == warmup:
                 speed = (time.monotonic() - mark[1]) / (index - mark[0])
                 total = _agree_number(max(warmup + 1, index + int((limit - elapsed) / speed)))
-            last = trainer.step(index, index / total if total else 0.0)
+            # A machine that slows down must not cut the schedule short: the clock counts when it is ahead.
+            fraction = max(index / total if total else 0.0, elapsed / limit if limit else 0.0)
+            last = trainer.step(index, min(1.0, fraction))
             index += 1
             if progress is not None and is_main():
                 progress(index, total or 0, last)
@@ -180,5 +184,5 @@ class EMA:
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         for average, value in zip(self.module.parameters(), module.parameters(), strict=True):
             average.lerp_(value, 1 - decay)
-        for average, value in zip(self.module.buffers(), module.buffers(), strict=True):
-            average.copy_(value)
+        for kept, now in zip(self.module.buffers(), module.buffers(), strict=True):
+            kept.copy_(now)

@@ -2,7 +2,8 @@
 // Plain browser code: no build step, no library, no network. This file is put before knob.js or viewer.js.
 
 const clamp = (v, lo, hi) => Math.min(hi, Math.max(lo, v));
-const percent = (p) => `${(100 * p).toFixed(p > 0 && p < 0.1 ? 1 : 0)} %`;
+// The same rounding and the same no-break space as `percent` in dashboard/parts/words.py.
+const percent = (p) => `${(100 * p).toFixed((p > 0 && p < 0.0995) || (p > 0.99 && p < 1) ? 1 : 0)}\u00a0%`;
 const signed = (v, digits) => (v < 0 ? "−" : "+") + Math.abs(v).toFixed(digits);
 
 // A base64 picture -> its RGBA bytes, with no colour management on the way: values are data here.
@@ -150,6 +151,12 @@ class Stage {
     this.observer.disconnect();
     this.listeners.abort();
   }
+}
+
+// The theme comes as colours only; whether it is a dark one shows in its text.
+function followTheme(root) {
+  const [r, g, b] = getComputedStyle(root).color.match(/[\d.]+/g).map(Number); // rgb(...), or color(srgb ...) up to 1
+  root.classList.toggle("dark", r + g + b > (Math.max(r, g, b) <= 1 ? 1.5 : 383));
 }
 
 // A key that should work wherever the focus is, unless somebody is writing.

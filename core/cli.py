@@ -1,0 +1,65 @@
+"""The command line. Exit code 0 on success, 2 on a user's mistake (one line on stderr), 1 on a fault of ours."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from core.commands import bench, evaluate, explain, predict, studies, train
+from core.commands.serve import serve
+from core.errors import UserError
+
+app = typer.Typer(
+    name="contralens",
+    help="What, had it been different in this picture, would have changed the classifier's answer?",
+    no_args_is_help=False,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(train.app, name="train")
+app.add_typer(explain.app, name="explain")
+app.command("studies")(studies.studies)
+app.command("predict")(predict.predict)
+app.command("evaluate")(evaluate.evaluate)
+app.command("bench")(bench.bench)
+
+
+@app.callback(invoke_without_command=True)
+def dashboard(
+    context: typer.Context,
+    port: Annotated[int, typer.Option(help="Port of the dashboard.")] = 8501,
+    headless: Annotated[bool, typer.Option(help="Do not open a browser.")] = False,
+) -> None:
+    """Without a command: open the dashboard. Research and teaching software, not a medical device."""
+    if context.invoked_subcommand is None:
+        raise typer.Exit(serve(port, headless))
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        app(standalone_mode=False)
+    except UserError as fault:
+        _fail(str(fault))
+    except typer.Abort:
+        sys.exit(130)
+    except typer.Exit as end:
+        sys.exit(end.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as fault:
+        # typer.TyperUsage and click's own errors: a wrong option is a user's mistake too.
+        if hasattr(fault, "format_message"):
+            _fail(fault.format_message())
+        raise
+
+
+def _fail(sentence: str) -> None:
+    print("contralens: " + " ".join(sentence.split()), file=sys.stderr)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""One command a file: read the options, call the core, print."""

@@ -1,0 +1,109 @@
+"""`contralens bench`: how fast this machine is at what a user waits for."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+
+from core.commands.show import choose_device, print_json
+
+
+def bench(
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    rounds: Annotated[int, typer.Option(help="Repetitions; the median is printed.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print numbers as JSON.")] = False,
+) -> None:
+    """Time the sweep, upload to first frame, training, and measure memory, on the device there is."""
+    import psutil
+    import torch
+
+    from core.images.read import read_picture
+    from core.studies import list_studies, open_study
+
+    place = choose_device(device)
+    start = time.perf_counter()
+    opened = [open_study(info.name, place) for info in list_studies()]
+    results: dict[str, Any] = {
+        "device": torch.cuda.get_device_name() if place == "cuda" else f"cpu, {torch.get_num_threads()} threads",
+        "studies": {},
+    }
+    for study in opened:
+        if not study.knobs:
+            continue
+        upload = study.sample(study.samples[0].name)
+        target = study.knobs[0]
+        picture = read_picture(upload)
+        prepared = study.prepare(picture)
+
+        def first_frame(study: Any = study, upload: bytes = upload, target: str = target) -> None:
+            fresh = read_picture(upload)
+            ready = study.prepare(fresh)
+            study.gate(ready, fresh)
+            study.predict(ready)
+            study.explain("exaggeration", ready, target=target)
+
+        results["studies"][study.name] = {
+            "size": study.size,
+            "target": target,
+            "sweep_seconds": _median(partial(study.explain, "exaggeration", prepared, target=target), rounds, place),
+            "calibrated_seconds": _median(
+                partial(study.explain, "exaggeration", prepared, target=target, mode="calibrated"), rounds, place
+            ),
+            "upload_to_first_frame_seconds": _median(first_frame, rounds, place),
+            "training_images_per_second": _training_speed(study, target, place),
+        }
+    results["open_and_measure_seconds"] = round(time.perf_counter() - start, 2)
+    results["resident_megabytes"] = round(psutil.Process().memory_info().rss / 2**20)
+    if place == "cuda":
+        results["gpu_peak_megabytes"] = round(torch.cuda.max_memory_allocated() / 2**20)
+    if as_json:
+        print_json(results)
+        return
+    print(f"device: {results['device']}")
+    for name, numbers in results["studies"].items():
+        print(f"{name} ({numbers['target']}, {numbers['size']} px)")
+        print(f"  sweep of 22 frames, from a decoded picture   {numbers['sweep_seconds']:.3f} s")
+        print(f"  the same, calibrated                         {numbers['calibrated_seconds']:.3f} s")
+        print(f"  upload to first frame                        {numbers['upload_to_first_frame_seconds']:.3f} s")
+        print(f"  training the knob                            {numbers['training_images_per_second']:.0f} images/s")
+    print(f"memory with every study open: {results['resident_megabytes']} MB")
+
+
+def _median(work: Callable[[], Any], rounds: int, device: str) -> float:
+    """Median seconds of `work`, after one run that does not count."""
+    import torch
+
+    times = []
+    for _ in range(rounds + 1):
+        start = time.perf_counter()
+        work()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return round(statistics.median(times[1:]), 4)
+
+
+def _training_speed(study: Any, target: str, device: str, steps: int = 4) -> float:
+    """Pictures a second through full generator and critic steps, on random pictures."""
+    import numpy as np
+    import torch
+
+    from core.training.exaggerator import ExaggeratorTrainer, ExaggeratorTraining
+
+    images = np.random.default_rng(0).integers(0, 256, (256, study.channels, study.size, study.size), dtype=np.uint8)
+    training = ExaggeratorTraining(batch=32)
+    trainer = ExaggeratorTrainer(
+        study.exaggerator(target).config, training, study.blackbox(target), images, torch.device(device)
+    )
+    trainer.step(0, 0.0)
+    start = time.perf_counter()
+    for i in range(1, steps + 1):
+        trainer.step(i, 0.0)
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return round(steps * training.batch / (time.perf_counter() - start), 1)

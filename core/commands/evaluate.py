@@ -1,0 +1,55 @@
+"""`contralens evaluate`: measure a study on its held-out pictures and write metrics.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.commands.show import Bar, print_json
+
+
+def evaluate(
+    study: Annotated[str, typer.Option(help="Name of an installed study, or a folder with a study.toml.")],
+    data: Annotated[Path, typer.Option(help="Folder of pictures.")],
+    labels: Annotated[Path, typer.Option(help="CSV with a `file` column, one column a label, and `split` if known.")],
+    out: Annotated[Path, typer.Option(help="Folder for metrics.json; the study's own folder to update what it ships.")],
+    measure: Annotated[str, typer.Option(help="comma-separated: classifier, references, gate, knobs, identity.")] = "",
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    pictures: Annotated[int, typer.Option(help="At most so many queries for the knobs.")] = 500,
+    negatives: Annotated[
+        list[Path] | None, typer.Option(help="Folder of other pictures for the gate; repeatable.")
+    ] = None,
+    cache: Annotated[Path | None, typer.Option(help="Where decoded pictures are kept; default: inside --out.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap and of the choice of pictures.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print numbers as JSON.")] = False,
+) -> None:
+    """The papers' measures for a study, with bootstrap intervals."""
+    from core.data.table import read_table
+    from core.evaluation.study import MEASURES, evaluate_study
+    from core.studies import open_study
+
+    bar = Bar()
+    metrics = evaluate_study(
+        open_study(study), read_table(data, labels), out,
+        measures=tuple(m.strip() for m in measure.split(",") if m.strip()) or MEASURES,
+        split=split, pictures=pictures, negatives=tuple(negatives or ()), cache=cache, seed=seed, report=bar.named,
+    )  # fmt: skip
+    bar.close()
+    if as_json:
+        print_json(metrics)
+        return
+    for target, report in metrics.get("classifier", {}).get("targets", {}).items():
+        print(
+            f"{target}: AUC {report['auc']['value']:.3f}, accuracy {report['accuracy']['value']:.3f} (n = {report['n']})"
+        )
+    for target, heads in metrics.get("knobs", {}).items():
+        for head, report in heads.items():
+            direct = report["direct"]
+            print(
+                f"knob {target}, {head}: error {direct['error']['value']:.3f}, monotone {direct['monotone']['value']:.1%}, "
+                f"> .9 {direct['top']['value']:.1%}, < .1 {direct['bottom']['value']:.1%}, "
+                f"witness {direct.get('witness_ratio', {}).get('value', float('nan')):.2f}"
+            )
+    print(f"written: {out / 'metrics.json'}")

@@ -1,0 +1,88 @@
+"""`contralens explain METHOD`: run an explainer on a picture and write what it found."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.commands.show import choose_device, print_json
+from core.errors import UserError
+
+app = typer.Typer(help="Explain what a classifier says of a picture.", no_args_is_help=True)
+
+NOTICE = "Contralens: research and teaching software, not a medical device"
+
+
+@app.callback()
+def methods() -> None:
+    """Explain what a classifier says of a picture."""
+
+
+@app.command()
+def exaggeration(
+    image: Annotated[Path, typer.Argument(help="A picture: PNG, JPEG, WebP, TIFF, BMP or DICOM.")],
+    study: Annotated[
+        str, typer.Option(help="Name of an installed study, or a folder with a study.toml.")
+    ] = "chest-xray",
+    target: Annotated[str | None, typer.Option(help="The finding; by default the study's first.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the animation, the strip and the numbers.")] = None,
+    mode: Annotated[str, typer.Option(help="direct or calibrated.")] = "direct",
+    head: Annotated[str | None, typer.Option(help="paper, residual or morph; by default the study's first.")] = None,
+    frame: Annotated[int, typer.Option(help="Frame of a multi-frame file.")] = 0,
+    face: Annotated[int | None, typer.Option(help="Which face, when there are several.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    anyway: Annotated[
+        bool, typer.Option(help="Go on even when the picture does not look like the study's kind.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print numbers as JSON.")] = False,
+) -> None:
+    """Progressive Exaggeration: the picture as the classifier would call it less, and more, of a finding."""
+    from core.images import animate
+    from core.images.read import read_picture
+    from core.studies import open_study
+
+    opened = open_study(study, choose_device(device))
+    picture = read_picture(image, frame=frame)
+    prepared = opened.prepare(picture, face=face)
+    gate = opened.gate(prepared, picture)
+    if not gate.ok and not anyway:
+        raise UserError(f"{image.name}: {gate.sentence} Pass --anyway to go on nevertheless.")
+    if not opened.knobs:
+        raise UserError(f"{opened.title} has no trained knob.")
+    sweep = opened.explain("exaggeration", prepared, target=target or opened.knobs[0], mode=mode, head=head)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        captions = [f"asked {r:.2f}  f = {a:.2f}" for r, a in zip(sweep.requested, sweep.achieved, strict=True)]
+        (out / "sweep.gif").write_bytes(animate.gif(sweep.views, captions))
+        (out / "sweep.webp").write_bytes(animate.webp(sweep.views, captions))
+        (out / "sweep.png").write_bytes(animate.apng(sweep.views, captions))
+        (out / "strip.png").write_bytes(strip(sweep))
+        (out / "sweep.json").write_text(json.dumps(sweep.to_dict(), indent=1) + "\n", encoding="utf-8")
+    if as_json:
+        print_json(sweep.to_dict())
+        return
+    print(f"{sweep.target}: f = {sweep.query:.3f}; {sweep.provenance.stop}")
+    for i, (wanted, got) in enumerate(zip(sweep.requested, sweep.achieved, strict=True)):
+        witness = "" if sweep.witness is None else f"   independent network {sweep.witness[i]:.3f}"
+        mark = "  <- the picture itself" if i == sweep.origin else ""
+        print(f"  asked {wanted:.2f}   f says {got:.3f}{witness}{mark}")
+    if out is not None:
+        print(f"written to {out}")
+    print(NOTICE)
+
+
+def strip(sweep: object, columns: int = 7) -> bytes:
+    """A PNG row of frames with probabilities, evenly spread over the requests and with the query among them."""
+    import numpy as np
+
+    from core.explainers.results import Sweep
+    from core.images import animate
+
+    assert isinstance(sweep, Sweep)
+    wanted = np.linspace(sweep.requested[0], sweep.requested[-1], columns)
+    picked = sorted({int(np.abs(sweep.requested - w).argmin()) for w in wanted} | {sweep.origin})
+    captions = ["query" * (i == sweep.origin) + f" f(x) = {sweep.achieved[i]:.2f}" for i in picked]
+    return animate.strip(sweep.views[picked], captions, notice=NOTICE)

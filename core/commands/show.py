@@ -1,0 +1,56 @@
+"""Printing shared by the commands: JSON, and progress with the time left."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from tqdm import tqdm
+
+
+def print_json(value: Any) -> None:
+    """A result's numbers on stdout."""
+    print(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+class Bar:
+    """A progress bar on stderr that takes (done, of, numbers); one bar a task name."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm[Any] | None = None
+        self._name = ""
+
+    def named(self, name: str, done: int, of: int) -> None:
+        """Progress of a named part of the work."""
+        if name != self._name:
+            self.close()
+            self._name = name
+        self(done, of, {})
+
+    def __call__(self, done: int, of: int, numbers: dict[str, float]) -> None:
+        """Progress with numbers beside it; of = 0 while the total is not known."""
+        if self._bar is None:
+            self._bar = tqdm(desc=self._name or None, file=sys.stderr, dynamic_ncols=True, mininterval=1.0)
+        self._bar.total = of or None
+        self._bar.n = done
+        if numbers and done % 20 == 0:
+            self._bar.set_postfix({name: f"{value:.3f}" for name, value in numbers.items()}, refresh=False)
+        self._bar.update(0)
+        if of and done >= of:
+            self.close()
+
+    def close(self) -> None:
+        """Finish the present bar."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def choose_device(device: str) -> str:
+    """'auto' -> cuda where there is one, else cpu."""
+    if device != "auto":
+        return device
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,37 @@
+"""`contralens studies`: what is installed, with its measured quality."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from core.commands.show import print_json
+
+
+def studies(as_json: Annotated[bool, typer.Option("--json", help="Print numbers as JSON.")] = False) -> None:
+    """List the installed studies with what was measured about them."""
+    from core.studies import list_studies, open_study
+
+    rows: list[dict[str, Any]] = []
+    for info in list_studies():
+        study = open_study(info.name)
+        rows.append(
+            {
+                "name": info.name,
+                "title": info.title,
+                "modality": info.modality,
+                "size": study.size,
+                "targets": {t: study.headline(t) for t in info.targets},
+                "knobs": {t: study.knob_line(t) for t in info.knobs},
+            }
+        )
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        print(f"{row['name']}: {row['title']} ({row['modality']}, {row['size']} px)")
+        for target, line in row["targets"].items():
+            print(f"  {target}: {line}")
+        for target, line in row["knobs"].items():
+            print(f"  knob {target}: {line}")

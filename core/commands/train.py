@@ -1,0 +1,186 @@
+"""`contralens train MODEL`: classifiers, knobs and gates from a folder of pictures and a CSV.
+
+On several GPUs: torchrun --nproc-per-node 4 -m core.cli train exaggerator ... --device cuda
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core.commands.show import Bar, choose_device
+from core.errors import UserError
+
+app = typer.Typer(help="Train a model of a study.", no_args_is_help=True)
+
+Data = Annotated[Path, typer.Option(help="Folder of pictures.")]
+Labels = Annotated[Path, typer.Option(help="CSV with a `file` column, one column a label, and `split` if known.")]
+Out = Annotated[Path, typer.Option(help="Folder for the checkpoint, its state and its record.")]
+Minutes = Annotated[
+    float | None, typer.Option(help="Time limit; the speed of the first steps fixes how many there are.")
+]
+Steps = Annotated[int | None, typer.Option(help="Number of steps; repeats exactly with the same seed.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the state in --out.")]
+Where = Annotated[str | None, typer.Option(help="Keep only rows with column=value[,value].")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+StudyName = Annotated[str, typer.Option(help="Name of an installed study, or a folder with a study.toml.")]
+Threads = Annotated[int, typer.Option(help="CPU threads; 0 leaves it to torch.")]
+
+
+@app.command()
+def classifier(
+    study: StudyName,
+    data: Data,
+    labels: Labels,
+    targets: Annotated[str, typer.Option(help="Label columns, comma-separated.")],
+    out: Out,
+    architecture: Annotated[str, typer.Option(help="resnet or densenet.")] = "resnet",
+    width: Annotated[int, typer.Option(help="Channels of the first stage, or DenseNet's growth rate.")] = 24,
+    auxiliary: Annotated[str, typer.Option(help="Further label columns to learn from; not kept.")] = "",
+    init: Annotated[Path | None, typer.Option(help="Classifier to take weights over from.")] = None,
+    mixup: Annotated[float, typer.Option(help="Beta parameter of mixup; 0 switches it off.")] = 0.2,
+    rate: Annotated[float, typer.Option(help="Greatest learning rate.")] = 2e-3,
+    weight_decay: Annotated[float, typer.Option(help="AdamW's weight decay.")] = 0.05,
+    minutes: Minutes = None,
+    steps: Steps = None,
+    where: Where = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    threads: Threads = 0,
+    resume: Resume = False,
+) -> None:
+    """Train a classifier with one or several binary targets, calibrated on the val split."""
+    from core.training.classifier import ClassifierConfig
+    from core.training.recipes import train_classifier
+
+    settings, source = _source(study, data, labels, out, where)
+    _threads(threads)
+    config = ClassifierConfig(
+        targets=_names(targets), auxiliary=_names(auxiliary), architecture=architecture, width=width, mixup=mixup,
+        init=str(init) if init else None, learning_rate=rate, weight_decay=weight_decay,
+        flip=settings["study"]["modality"] == "face", seed=seed,
+    )  # fmt: skip
+    bar = Bar()
+    report = train_classifier(
+        source, config, _budget(minutes, steps), out, device=choose_device(device), resume=resume, progress=bar
+    )
+    bar.close()
+    for target, numbers in report.items():
+        auc, accuracy = numbers["auc"], numbers["accuracy"]
+        print(
+            f"{target} (val): AUC {auc['value']:.3f} [{auc['low']:.3f}, {auc['high']:.3f}], accuracy {accuracy['value']:.3f}"
+        )
+    print(f"written: {out / 'classifier.safetensors'}")
+
+
+@app.command()
+def exaggerator(
+    study: StudyName,
+    data: Data,
+    labels: Labels,
+    target: Annotated[str, typer.Option(help="The classifier's target the knob turns.")],
+    out: Out,
+    head: Annotated[str, typer.Option(help="paper, residual or morph.")] = "morph",
+    base: Annotated[int, typer.Option(help="Channels at half resolution.")] = 24,
+    batch: Annotated[int, typer.Option(help="Pictures a step and process.")] = 32,
+    options: Annotated[str, typer.Option(help='JSON of further training settings, such as {"f": 2.0}.')] = "{}",
+    minutes: Minutes = None,
+    steps: Steps = None,
+    where: Where = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    threads: Threads = 0,
+    compile: Annotated[bool, typer.Option("--compile", help="torch.compile the generator.")] = False,
+    resume: Resume = False,
+) -> None:
+    """Train Progressive Exaggeration for one target of a study's classifier."""
+    from core.studies import open_study
+    from core.training.exaggerator import ExaggeratorTraining
+    from core.training.loop import start_processes
+    from core.training.recipes import SHAPES, train_exaggerator
+
+    settings, source = _source(study, data, labels, out, where)
+    _threads(threads)
+    place = start_processes(choose_device(device))
+    f = open_study(study, str(place)).blackbox(target)
+    modality = settings["study"]["modality"]
+    shape = replace(
+        SHAPES[modality], head=head, base=base, size=settings["study"]["size"],
+        skips=head != "paper", continuous=head != "paper",
+    )  # fmt: skip
+    try:
+        training = ExaggeratorTraining(
+            **({"batch": batch, "flip": modality == "face", "compile": compile, "seed": seed} | json.loads(options))
+        )
+    except (TypeError, ValueError) as fault:
+        raise UserError(f"--options is not a JSON object of training settings ({fault}).") from None
+    bar = Bar()
+    outcome = train_exaggerator(
+        source, f, shape, training, _budget(minutes, steps), out, target=target, device=str(place), resume=resume,
+        progress=bar,
+    )  # fmt: skip
+    bar.close()
+    print(f"{outcome.stop} after {outcome.steps} steps, {outcome.seconds / 60:.1f} minutes: {_line(outcome.last)}")
+    print(f"written: {out / 'exaggerator.safetensors'}, samples.png beside it")
+
+
+@app.command()
+def gate(
+    study: StudyName,
+    data: Data,
+    labels: Labels,
+    negatives: Annotated[list[Path], typer.Option(help="Folder of pictures of another kind; may be repeated.")],
+    out: Out,
+    minutes: Minutes = 3.0,
+    steps: Steps = None,
+    where: Where = None,
+    seed: Seed = 0,
+    threads: Threads = 0,
+) -> None:
+    """Train the gate that turns away pictures of another kind."""
+    from core.training.gate import train_gate
+
+    _, source = _source(study, data, labels, out, where)
+    _threads(threads)
+    bar = Bar()
+    result = train_gate(source, tuple(negatives), _budget(minutes, steps), out, seed=seed, progress=bar)
+    bar.close()
+    print(f"threshold {result['threshold']:.4f} turns away 5 % of val; it catches {result['caught']:.1%} of the others")
+    print(f"written: {out / 'gate.safetensors'}; put the threshold into study.toml")
+
+
+def _source(study: str, data: Path, labels: Path, out: Path, where: str | None) -> tuple[dict[str, Any], Any]:
+    from core.studies import open_study
+    from core.training.recipes import Source
+
+    settings = open_study(study).settings
+    about = settings["study"]
+    return settings, Source(data, labels, about["modality"], about["size"], out.parent / "cache", where)
+
+
+def _budget(minutes: float | None, steps: int | None) -> Any:
+    from core.training.loop import Budget
+
+    if minutes is None and steps is None:
+        raise UserError("Say how long to train: --minutes M or --steps N.")
+    return Budget(steps=steps, minutes=minutes)
+
+
+def _threads(threads: int) -> None:
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(n.strip() for n in text.split(",") if n.strip())
+
+
+def _line(numbers: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.3f}" for name, value in numbers.items())

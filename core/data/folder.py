@@ -1,0 +1,43 @@
+"""Plain folders of pictures without labels: what a gate learns to turn away."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from core.data.packed import training_image
+from core.errors import UserError
+
+_KINDS = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+
+
+def folder_images(
+    folder: Path,
+    modality: str,
+    size: int,
+    *,
+    split: str,
+    most: int,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
+    """[N, C, size, size] uint8: at most `most` pictures of one split ('train': eight of ten names, 'val', 'test').
+
+    The split goes by a hash of the file name, so it is the same wherever it is asked. Raises UserError for a
+    folder without pictures.
+    """
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _KINDS)
+    if not files:
+        raise UserError(f"There are no pictures in {folder}.")
+    names = ["train"] * 8 + ["val", "test"]
+    files = [p for p in files if names[int(hashlib.sha256(p.name.encode()).hexdigest(), 16) % 10] == split]
+    order = np.random.default_rng(seed).permutation(len(files))[:most]
+    images = []
+    for i in order:
+        images.append(np.rint(training_image(files[i], modality, size) * 255).astype(np.uint8))
+        if progress is not None:
+            progress(len(images), len(order))
+    return np.stack(images)

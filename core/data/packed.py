@@ -1,0 +1,47 @@
+"""A labelled table's pictures at a study's size, decoded once and kept beside the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from core.data.table import LabelledTable, load_images
+from core.images.frame import resize
+from core.images.prepare import prepare_chest
+from core.images.read import read_picture
+
+
+def training_image(path: Path, modality: str, size: int) -> np.ndarray:
+    """[C, size, size] float32 in [0, 1]. Chest x-rays take the path of an upload; faces are expected aligned,
+    as in the CelebA centre crop, and only cut square and resized.
+    """
+    picture = read_picture(path)
+    if modality == "chest":
+        return prepare_chest(picture, size).tensor
+    pixels = picture.pixels if picture.pixels.ndim == 3 else np.repeat(picture.pixels[..., None], 3, axis=2)
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return resize(pixels[top : top + side, left : left + side], size, size).transpose(2, 0, 1)
+
+
+def packed_images(
+    table: LabelledTable,
+    modality: str,
+    size: int,
+    cache: Path,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
+    """[N, C, size, size] uint8, from `cache` if the same table was packed there before."""
+    file = cache / f"images-{table.describe()['digest']}-{modality}-{size}.npy"
+    if file.is_file():
+        return np.load(file)
+    images = load_images(table, lambda path: training_image(path, modality, size), progress=progress)
+    cache.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part.npy")
+    np.save(part, images)
+    part.replace(file)
+    return images

@@ -1,0 +1,61 @@
+"""How well the gate keeps out what is not the study's kind of picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from core.classifiers.store import load_classifier
+from core.data.folder import folder_images
+from core.evaluation.classification import auc
+from core.studies.study import Study
+
+
+def gate_report(
+    study: Study,
+    own: np.ndarray,
+    negatives: tuple[Path, ...],
+    *,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+    most: int = 1000,
+) -> dict[str, Any]:
+    """False alarms on the study's own test pictures, and the share of each negative folder's test part caught.
+
+    own: [N, C, S, S] uint8. Negative folders are split by a hash of the file name; their `test` tenth counts
+    (all of a folder with fewer than 300 pictures was split the same way in training). Colour is not looked at
+    here: pictures are judged as the network sees them, so the gate in use catches more.
+    """
+    settings = study.settings["gate"]
+    gate = load_classifier(study.folder / settings["file"]).target("in_domain")
+
+    def score(images: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            parts = [
+                gate.posterior(torch.from_numpy(images[i : i + 256]).float() / 255) for i in range(0, len(images), 256)
+            ]
+        return torch.cat(parts).numpy()
+
+    threshold = settings["threshold"]
+    inside = score(own)
+    report: dict[str, Any] = {
+        "threshold": threshold,
+        "false_alarms": {"n": len(inside), "share": round(float((inside < threshold).mean()), 4)},
+        "caught": {},
+    }
+    for folder in negatives:
+        images = folder_images(
+            folder, study.modality, study.size, split="test", most=most, seed=seed, progress=progress
+        )
+        outside = score(images)
+        labels = np.concatenate([np.ones(len(inside)), np.zeros(len(outside))])
+        report["caught"][folder.name] = {
+            "n": len(outside),
+            "share": round(float((outside < threshold).mean()), 4),
+            "auc": round(auc(labels, np.concatenate([inside, outside])), 4),
+        }
+    return report

@@ -1,0 +1,62 @@
+"""Face verification accuracy of a knob: changed faces compared with their originals by a face recogniser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from core.evaluation.identity import THRESHOLD, describe_face
+from core.evaluation.interval import bootstrap
+from core.evaluation.sweeps import CENTRES
+from core.explainers.exaggeration import sweep_batch
+from core.explainers.render import render, to_bytes
+from core.images.picture import Prepared
+from core.networks.exaggerator import Exaggerator
+
+
+def verification_report(
+    network: Exaggerator,
+    f: Any,
+    views: list[np.ndarray],
+    tensors: np.ndarray,
+    others: np.ndarray,
+    *,
+    requests: tuple[float, ...] = (CENTRES[0], CENTRES[-1]),
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """views: N aligned faces [H, W, 3] float32 at full resolution; tensors: the same at network size, uint8
+    [N, 3, S, S]; others: [N] index of a picture of somebody else, for the rate of false matches.
+
+    Accuracy is the share of changed faces within the recogniser's threshold of their original.
+    """
+    goal = torch.tensor(requests)
+    same = np.zeros((len(views), len(requests)), dtype=bool)
+    descriptions, distances = [], []
+    for i, (view, tensor) in enumerate(zip(views, tensors, strict=True)):
+        x = torch.from_numpy(tensor)[None].float() / 255
+        with torch.no_grad():
+            change, _ = sweep_batch(network, f, x, goal, "direct")
+        prepared = Prepared(tensor=x[0].numpy(), view=view, digest="", placement=np.eye(2, 3))
+        original = to_bytes(view)
+        own = describe_face(original)
+        descriptions.append(own)
+        for k in range(len(requests)):
+            changed = to_bytes(render(view, prepared, change, k))
+            distance = float(np.linalg.norm(own - describe_face(changed, original)))
+            distances.append(distance)
+            same[i, k] = distance < THRESHOLD
+        if progress is not None:
+            progress(i + 1, len(views))
+    strangers = np.linalg.norm(np.stack(descriptions) - np.stack(descriptions)[others], axis=1) < THRESHOLD
+    return {
+        "network": f"dlib face recognition ResNet, Euclidean distance < {THRESHOLD}",
+        "n": len(views),
+        "requests": list(requests),
+        "accuracy": bootstrap(lambda s: float(s.mean()), same, seed=seed).to_dict(),
+        "mean_distance": round(float(np.mean(distances)), 4),
+        "false_matches": bootstrap(lambda s: float(s.mean()), strangers, seed=seed).to_dict(),
+    }

@@ -1,0 +1,64 @@
+"""Fields found at network resolution, applied to the picture as it was uploaded.
+
+The displacement and the residual are smooth, so they may be enlarged to any size; the upload's own detail is
+moved and shaded, never resampled down. The residual is known at the canonical tone: the view goes there,
+is changed, and comes back by the inverse of its own tone curve.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.images.frame import resize
+from core.images.picture import Prepared
+from core.networks.exaggerator import Change, enlarge, warp
+
+_LEVELS = 4096
+
+
+def render_views(prepared: Prepared, change: Change, side: int, keep: int | None = None) -> np.ndarray:
+    """[K, H, W] or [K, H, W, 3] uint8: every frame of a change at the view's resolution and tone.
+
+    side: greatest height or width in pixels. keep: index of a frame that is the query and shown untouched.
+    """
+    view = prepared.view
+    scale = min(1.0, side / max(view.shape[:2]))
+    if scale < 1:
+        view = resize(view, round(view.shape[0] * scale), round(view.shape[1] * scale))
+    frames = [to_bytes(view if k == keep else render(view, prepared, change, k)) for k in range(len(change.x))]
+    return np.stack(frames)
+
+
+def render(view: np.ndarray, prepared: Prepared, change: Change, index: int) -> np.ndarray:
+    """One frame at the resolution of `view` ([H, W] or [H, W, 3] in [0, 1], the upload's tone); same shape."""
+    planes = view[..., None] if view.ndim == 2 else view
+    canonical = torch.from_numpy(np.ascontiguousarray(prepared.tone.apply(planes))).permute(2, 0, 1)[None]
+    height, width = planes.shape[:2]
+    one = slice(index, index + 1)
+    displacement = enlarge(change.displacement[one].cpu(), height, width)
+    residual = enlarge(change.residual[one].cpu(), height, width)
+    moved = _warp_channels(canonical, displacement)
+    if residual.shape[1] == 1 and moved.shape[1] == 3:
+        residual = residual.expand(-1, 3, -1, -1)
+    changed = (moved + residual).clamp(0, 1)[0]
+    back = torch.from_numpy(prepared.tone.invert(np.linspace(0, 1, _LEVELS)))
+    position = changed * (_LEVELS - 1)
+    floor = position.floor().long().clamp(max=_LEVELS - 2)
+    share = position - floor
+    toned = back[floor] * (1 - share) + back[floor + 1] * share
+    pixels = toned.permute(1, 2, 0).numpy().astype(np.float32)
+    return pixels[..., 0] if view.ndim == 2 else pixels
+
+
+def to_bytes(pixels: np.ndarray) -> np.ndarray:
+    """[0, 1] -> uint8, rounded."""
+    return np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+
+
+def _warp_channels(x: Tensor, displacement: Tensor) -> Tensor:
+    """Bilinear for fields that move less than a hundredth of a pixel is not worth a resampling."""
+    if float(displacement.abs().max()) * max(x.shape[-2:]) < 0.01:
+        return x
+    return warp(x, displacement)

@@ -1,0 +1,36 @@
+"""Where studies are, and which there are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from core.errors import UserError
+from core.studies.study import Study, StudyInfo, info_of, read_settings
+
+
+def checkpoint_folder() -> Path:
+    """CONTRALENS_CHECKPOINTS, else `checkpoints` of this checkout, else the copy inside the installed package."""
+    named = os.environ.get("CONTRALENS_CHECKPOINTS")
+    if named:
+        return Path(named)
+    core = Path(__file__).resolve().parents[1]
+    checkout = core.parent / "checkpoints"
+    return checkout if checkout.is_dir() else core / "_checkpoints"
+
+
+def list_studies() -> list[StudyInfo]:
+    """Every installed study, by name; a broken one raises UserError that says which file is wrong."""
+    folder = checkpoint_folder()
+    return [info_of(read_settings(path.parent)) for path in sorted(folder.glob("*/study.toml"))]
+
+
+def open_study(name: str, device: str = "cpu") -> Study:
+    """The study of that name, or in that folder if `name` is a path. Raises UserError when there is none."""
+    if "/" in name or (Path(name) / "study.toml").is_file():
+        return Study(Path(name), device)
+    folder = checkpoint_folder() / name
+    if not (folder / "study.toml").is_file():
+        known = ", ".join(s.name for s in list_studies()) or "none"
+        raise UserError(f"There is no study '{name}'; installed: {known}.")
+    return Study(folder, device)

@@ -1,0 +1,257 @@
+"""A study: a classifier, the data it knows, and the explainers trained for it, read from one folder.
+
+`checkpoints/<study>/study.toml` names the files; weights are loaded when they are first asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from core.classifiers.blackbox import BlackBox, Classifier
+from core.classifiers.gate import GateResult, check
+from core.classifiers.store import load_classifier
+from core.errors import UserError
+from core.explainers.registry import find_explainer
+from core.images.picture import Picture, Prepared
+from core.images.prepare import prepare_chest, prepare_face
+from core.networks.exaggerator import Exaggerator
+from core.networks.store import load_exaggerator
+from core.studies.samples import Sample, read_sample
+
+MODALITIES = ("chest", "face")
+
+
+@dataclass(frozen=True)
+class StudyInfo:
+    """What a list of studies shows, without loading any weights."""
+
+    name: str
+    title: str
+    modality: str
+    targets: tuple[str, ...]
+    knobs: tuple[str, ...]
+    summary: str
+
+
+class Study:
+    """Everything one needs to ask about one kind of picture. Safe to share between threads once loaded."""
+
+    def __init__(self, folder: Path, device: str = "cpu") -> None:
+        """Raises UserError when the folder's study.toml is missing or incomplete."""
+        self.folder, self.device = folder, torch.device(device)
+        self.settings = read_settings(folder)
+        study = self.settings["study"]
+        self.name: str = study["name"]
+        self.title: str = study["title"]
+        self.modality: str = study["modality"]
+        self.summary: str = study["summary"]
+        self.size: int = study["size"]
+        self.channels: int = study["channels"]
+        self._loaded: dict[str, Any] = {}
+
+    @property
+    def info(self) -> StudyInfo:
+        """The study in a line."""
+        return info_of(self.settings)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What the classifier answers."""
+        return tuple(self.settings["classifier"]["targets"])
+
+    @property
+    def knobs(self) -> tuple[str, ...]:
+        """The targets that have a trained exaggerator."""
+        return tuple(dict.fromkeys(k["target"] for k in self.settings.get("knob", [])))
+
+    @property
+    def oracles(self) -> tuple[str, ...]:
+        """Attributes that separate classifiers read, for the bias checks."""
+        return tuple(o["target"] for o in self.settings.get("oracle", []))
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """Pictures that come with the installation."""
+        return tuple(Sample(**s) for s in self.settings.get("sample", []))
+
+    @property
+    def card(self) -> str:
+        """The model card, Markdown."""
+        path = self.folder / "card.md"
+        return path.read_text(encoding="utf-8") if path.is_file() else f"*{self.title} has no model card.*"
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """What `contralens evaluate` measured for this study; empty when it has not run."""
+        path = self.folder / "metrics.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    def headline(self, target: str) -> str:
+        """One line of measured quality for a target, or that there is none."""
+        found = self.metrics.get("classifier", {}).get("targets", {}).get(target)
+        if not found:
+            return f"The quality of this classifier for {label(target)} has not been measured."
+        auc, accuracy = found["auc"], found["accuracy"]
+        line = (
+            f"On {found['n']} held-out test images: AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f}), "
+            f"accuracy {accuracy['value']:.3f}"
+        )
+        if "ece" in found:
+            line += f", calibration error {found['ece']['value']:.3f}"
+        return line + "."
+
+    def knob_line(self, target: str) -> str:
+        """One line of what was measured about a knob, or that nothing was."""
+        heads = self.metrics.get("knobs", {}).get(target, {})
+        found = heads.get(self.heads(target)[0]) if self.heads(target) else None
+        if not found:
+            return "The quality of this knob has not been measured."
+        direct = found["direct"]
+        line = (
+            f"On {direct['n']} held-out pictures f misses the request by {direct['error']['value']:.3f} on average, "
+            f"reaches > .9 for {direct['top']['value']:.0%} and < .1 for {direct['bottom']['value']:.0%}"
+        )
+        if "witness_ratio" in direct:
+            line += f"; an independent network follows with {direct['witness_ratio']['value']:.0%} of f's span"
+        return line + "."
+
+    @property
+    def references(self) -> dict[str, dict[str, float]]:
+        """Reference predictions of the sample pictures: sample -> target -> probability."""
+        path = self.folder / "references.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    def sample(self, name: str) -> bytes:
+        """The bytes of a sample picture. Raises UserError for an unknown name."""
+        for sample in self.samples:
+            if sample.name == name:
+                return read_sample(sample)
+        raise UserError(f"There is no sample '{name}'; there is: {', '.join(s.name for s in self.samples)}.")
+
+    def prepare(
+        self, picture: Picture, *, face: int | None = None, crop: tuple[float, float, float] | None = None
+    ) -> Prepared:
+        """The picture as this study's networks see it. face, crop: for faces, see `prepare_face`."""
+        if self.modality == "face":
+            return prepare_face(picture, self.size, face=face, crop=crop)
+        return prepare_chest(picture, self.size)
+
+    @property
+    def classifier(self) -> Classifier:
+        """The black box with all its targets."""
+        return self._classifier(self.settings["classifier"]["file"])
+
+    def blackbox(self, target: str) -> BlackBox:
+        """The classifier's answer to one binary question."""
+        return self.classifier.target(target)
+
+    def witness(self, target: str) -> BlackBox | None:
+        """An independent network for the same question, never used in training; None when there is none."""
+        settings = self.settings.get("witness")
+        if settings is None or target not in settings["targets"]:
+            return None
+        return self._classifier(settings["file"]).target(target)
+
+    def features(self) -> Classifier | None:
+        """The independent network, whose features compare sets of pictures; None when there is none."""
+        settings = self.settings.get("witness")
+        return self._classifier(settings["file"]) if settings else None
+
+    def oracle(self, target: str) -> BlackBox:
+        """The separate classifier of one confounding attribute."""
+        for oracle in self.settings.get("oracle", []):
+            if oracle["target"] == target:
+                return self._classifier(oracle["file"]).target(target)
+        raise UserError(f"{self.title} has no oracle for '{target}'; it has: {', '.join(self.oracles) or 'none'}.")
+
+    def heads(self, target: str) -> tuple[str, ...]:
+        """The output heads there are checkpoints for; the first is the one that is shown by default."""
+        return tuple(k["head"] for k in self.settings.get("knob", []) if k["target"] == target)
+
+    def exaggerator(self, target: str, head: str | None = None) -> Exaggerator:
+        """The network behind the knob for one target, with the study's first head or the one asked for."""
+        for knob in self.settings.get("knob", []):
+            if knob["target"] == target and head in (None, knob["head"]):
+                if knob["file"] not in self._loaded:
+                    self._loaded[knob["file"]] = load_exaggerator(self.folder / knob["file"], self.device)
+                return self._loaded[knob["file"]]
+        if head is not None and self.heads(target):
+            raise UserError(f"There is no '{head}' head for '{target}'; there is: {', '.join(self.heads(target))}.")
+        raise UserError(
+            f"{self.title} has no trained knob for '{target}'; it has: {', '.join(self.knobs) or 'none'}. "
+            f"Train one with: contralens train exaggerator --study {self.name} --target {target}"
+        )
+
+    def gate(self, prepared: Prepared, picture: Picture | None = None) -> GateResult:
+        """Whether this looks like the study's kind of picture at all."""
+        settings = self.settings.get("gate")
+        gate = self._classifier(settings["file"]).target("in_domain") if settings else None
+        threshold = settings["threshold"] if settings else 0.0
+        return check(gate, threshold, self.modality, prepared, picture)
+
+    @torch.no_grad()
+    def predict(self, prepared: Prepared) -> dict[str, float]:
+        """Calibrated probability of every target."""
+        x = torch.from_numpy(prepared.tensor)[None].to(self.device)
+        return dict(zip(self.targets, self.classifier.posterior(x)[0].tolist(), strict=True))
+
+    def explain(self, method: str, picture: Picture | Prepared, *, target: str, **options: Any) -> Any:
+        """Run a registered explainer; options are fields of its config."""
+        explainer = find_explainer(method)
+        try:
+            config = explainer.config(**options)
+        except TypeError as fault:
+            raise UserError(f"{method} does not take these options ({fault}).") from None
+        prepared = self.prepare(picture) if isinstance(picture, Picture) else picture
+        return explainer.run(self, prepared, target, config)
+
+    def _classifier(self, file: str) -> Classifier:
+        if file not in self._loaded:
+            self._loaded[file] = load_classifier(self.folder / file, str(self.device))
+        return self._loaded[file]
+
+
+def label(target: str) -> str:
+    """A target's name for people: 'No_Beard' -> 'no beard'."""
+    return target.replace("_", " ").lower()
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """study.toml, checked. Raises UserError that names the file and what it lacks."""
+    path = folder / "study.toml"
+    if not path.is_file():
+        raise UserError(f"There is no study in {folder}: it has no study.toml.")
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as fault:
+        raise UserError(f"{path} is not valid TOML: {fault}.") from None
+    for table, keys in {
+        "study": ("name", "title", "modality", "summary", "size", "channels"),
+        "classifier": ("file", "targets"),
+    }.items():
+        for key in keys:
+            if key not in settings.get(table, {}):
+                raise UserError(f"{path} lacks '{key}' in [{table}].")
+    if settings["study"]["modality"] not in MODALITIES:
+        raise UserError(f"{path}: modality must be one of {', '.join(MODALITIES)}.")
+    return settings
+
+
+def info_of(settings: dict[str, Any]) -> StudyInfo:
+    """A study's line from its settings."""
+    study = settings["study"]
+    return StudyInfo(
+        name=study["name"],
+        title=study["title"],
+        modality=study["modality"],
+        targets=tuple(settings["classifier"]["targets"]),
+        knobs=tuple(dict.fromkeys(k["target"] for k in settings.get("knob", []))),
+        summary=study["summary"],
+    )

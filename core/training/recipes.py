@@ -1,0 +1,132 @@
+"""From a folder and a CSV to a checkpoint: what `contralens train` runs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from core.classifiers.blackbox import BlackBox
+from core.classifiers.store import save_classifier
+from core.data.packed import packed_images
+from core.data.table import LabelledTable, read_table
+from core.errors import UserError
+from core.evaluation.classification import classification_report
+from core.networks.exaggerator import Band, ExaggeratorConfig
+from core.networks.store import save_exaggerator
+from core.training.classifier import ClassifierConfig, ClassifierTrainer, predict_logits
+from core.training.exaggerator import ExaggeratorTrainer, ExaggeratorTraining
+from core.training.loop import Budget, Outcome, Progress, is_main, run, start_processes
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where training pictures come from. where: 'column=value[,value]' keeps only those rows."""
+
+    data: Path
+    labels: Path
+    modality: str
+    size: int
+    cache: Path
+    where: str | None = None
+
+    def table(self) -> LabelledTable:
+        """The rows, filtered. Raises UserError when none is left."""
+        table = read_table(self.data, self.labels)
+        if self.where:
+            column, _, values = self.where.partition("=")
+            if column not in table.columns or not values:
+                raise UserError(f"--where takes column=value with a column of the label file, not '{self.where}'.")
+            table = table.where(np.isin(np.array(table.columns[column]), values.split(",")))
+        if not len(table):
+            raise UserError(f"No row of {self.labels} fits --where {self.where}.")
+        return table
+
+    def images(self, table: LabelledTable, progress: Any = None) -> np.ndarray:
+        """[N, C, size, size] uint8."""
+        return packed_images(table, self.modality, self.size, self.cache, progress=progress)
+
+
+# What worked best on each modality (README, design notes). Faces need fine bands for teeth and lips; hearts do not.
+SHAPES = {
+    "chest": ExaggeratorConfig(channels=1, bands=(Band(16, 0.3),)),
+    "face": ExaggeratorConfig(
+        channels=3, shift=0.08, bands=(Band(16, 0.3, colour=True), Band(32, 0.35, colour=True), Band(64, 0.3))
+    ),
+}
+
+
+def train_classifier(
+    source: Source,
+    config: ClassifierConfig,
+    budget: Budget,
+    out: Path,
+    *,
+    device: str = "cpu",
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Train, calibrate on `val`, write `classifier.safetensors` and `training.json`; returns the val report."""
+    place = start_processes(device)
+    table = source.table()
+    table = table.where(~np.isnan(_labels(table, config.targets)).all(1))
+    train, val = table.split("train"), table.split("val")
+    if not len(train) or not len(val):
+        raise UserError("The label file needs rows in both 'train' and 'val'.")
+    config = replace(config, channels=1 if source.modality == "chest" else 3, size=source.size)
+    trainer = ClassifierTrainer(config, source.images(train), _labels(train, config.targets + config.auxiliary), place)
+    outcome = run(trainer, budget, out, resume=resume, progress=progress)
+    val_images, val_labels = source.images(val), _labels(val, config.targets)
+    model = trainer.finished(val_images, val_labels)
+    logits = torch.from_numpy(predict_logits(model, val_images))
+    posterior = torch.sigmoid(logits / model.temperature + model.bias).numpy()
+    report = {}
+    for k, target in enumerate(config.targets):
+        known = ~np.isnan(val_labels[:, k])
+        report[target] = classification_report(val_labels[known, k], posterior[known, k])
+    if is_main():
+        save_classifier(model, out / "classifier.safetensors")
+        _record(out, outcome, config=asdict(config), data=train.describe(), where=source.where, val=report)
+    return report
+
+
+def train_exaggerator(
+    source: Source,
+    f: BlackBox,
+    config: ExaggeratorConfig,
+    training: ExaggeratorTraining,
+    budget: Budget,
+    out: Path,
+    *,
+    target: str,
+    device: str = "cpu",
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Train the knob for one target against f (already on `device`), on the `train` split alone; writes
+    `exaggerator.safetensors`, `training.json` and a sheet of samples.
+    """
+    place = start_processes(device)
+    train = source.table().split("train")
+    trainer = ExaggeratorTrainer(config, training, f, source.images(train), place)
+    outcome = run(trainer, budget, out, resume=resume, progress=progress)
+    if is_main():
+        save_exaggerator(trainer.finished(), out / "exaggerator.safetensors", target=target)
+        _record(
+            out, outcome, target=target, network=asdict(config), training=asdict(training), data=train.describe(),
+            where=source.where,
+        )  # fmt: skip
+    return outcome
+
+
+def _labels(table: LabelledTable, targets: tuple[str, ...]) -> np.ndarray:
+    return np.stack([table.label(t) for t in targets], axis=1)
+
+
+def _record(out: Path, outcome: Outcome, **about: Any) -> None:
+    record = {"steps": outcome.steps, "seconds": round(outcome.seconds, 1), "stop": outcome.stop, **about}
+    (out / "training.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

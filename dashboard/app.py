@@ -1,0 +1,25 @@
+"""The dashboard: which pages there are, and the notice before them. `streamlit run dashboard/app.py`."""
+
+import sys
+from pathlib import Path
+
+import streamlit as st
+
+HERE = Path(__file__).resolve().parent
+if str(HERE.parent) not in sys.path:  # run from a checkout that is not installed
+    sys.path.insert(0, str(HERE.parent))
+
+from dashboard.parts import notice  # noqa: E402
+
+st.set_page_config(page_title="Contralens", page_icon=str(HERE / "icon.svg"), layout="wide")
+st.logo(HERE / "logo.svg", size="large")
+page = st.navigation(
+    [
+        st.Page(HERE / "app_pages/knob.py", title="δ knob", icon=":material/tune:", default=True),
+        st.Page(HERE / "app_pages/card.py", title="Model card", icon=":material/description:"),
+    ],
+    position="top",
+)
+if notice.accepted():
+    page.run()
+    notice.footer()

@@ -1,0 +1,54 @@
+"""The model card of a study, and everything that was measured for it."""
+
+from typing import Any
+
+import streamlit as st
+
+from core.errors import UserError
+from core.studies.study import Study
+from dashboard.parts import charts
+from dashboard.parts.choice import choose_study
+
+COLUMNS: dict[str, Any] = {
+    "of": "of", "measure": "measure",
+    "value": st.column_config.NumberColumn("value", format="%.4f"),
+    "low": st.column_config.NumberColumn("95 % from", format="%.4f"),
+    "high": st.column_config.NumberColumn("to", format="%.4f"),
+    "n": st.column_config.NumberColumn("images", format="%d"),
+}  # fmt: skip
+
+
+def main() -> None:
+    """Choose a study, read its card, see its figures."""
+    try:
+        study = choose_study()
+        if study is None:
+            return
+        st.markdown(study.card)
+        measured(study)
+    except UserError as fault:
+        st.error(str(fault))
+
+
+def measured(study: Study) -> None:
+    """Reliability diagrams, mean responses of the knobs, and one table of every number."""
+    if not study.metrics:
+        st.info("Nothing has been measured for this study yet: run `contralens evaluate`.")
+        return
+    figures = [
+        charts.reliability(part["reliability"], title=f"Reliability: {place}")
+        for place, part in charts.parts_with(study.metrics, "reliability").items()
+    ] + [
+        charts.response(part["requests"], part["curve"], part.get("witness_curve"), title=f"Response: {place}")
+        for place, part in charts.parts_with(study.metrics, "curve").items()
+        if "requests" in part
+    ]
+    for row in range(0, len(figures), 3):
+        for column, figure in zip(st.columns(3), figures[row : row + 3], strict=False):
+            column.plotly_chart(figure, alt=figure.layout.title.text, config={"displayModeBar": False})
+    rows = charts.measures(study.metrics)
+    if rows:
+        st.dataframe(rows, column_config=COLUMNS, hide_index=True)
+
+
+main()

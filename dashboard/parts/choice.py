@@ -1,0 +1,25 @@
+"""Which study: the same choice on every page."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.studies.study import Study
+from dashboard.parts import address, studies
+
+
+def choose_study() -> Study | None:
+    """The study of the address, or the first; a row to choose from where there are several. None without any."""
+    titles = {s.name: s.title for s in studies.installed()}
+    names = list(titles)
+    if not names:
+        st.info("No study is installed. Train one, or put one into the folder `checkpoints`; the README says how.")
+        return None
+    address.prefer("study", "study", names)
+    if len(names) > 1:
+        st.segmented_control(
+            "Study", names, key="study", format_func=titles.__getitem__, required=True, label_visibility="collapsed"
+        )
+    name = str(st.session_state.study)
+    address.write(study=name)
+    return studies.study_named(name)

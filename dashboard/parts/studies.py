@@ -1,0 +1,87 @@
+"""What pages compute, each thing once: cached calls into the core.
+
+Studies are shared by all sessions. Everything made from an upload belongs to its session and goes with it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from core import studies
+from core.classifiers.gate import GateResult
+from core.explainers.results import Sweep
+from core.images.picture import Picture, Prepared
+from core.images.read import read_picture
+from core.studies.study import Study, StudyInfo
+from dashboard.parts.knob import knob_data
+from dashboard.parts.viewer import viewer_data
+
+Crop = tuple[float, float, float]
+
+
+def installed() -> list[StudyInfo]:
+    """The studies there are. Reads a few small files; not cached, so that a new study shows at once."""
+    return studies.list_studies()
+
+
+@st.cache_resource(max_entries=8, show_spinner="Loading the study …")
+def study_named(name: str) -> Study:
+    """One opened study. Raises UserError when there is none of that name."""
+    return studies.open_study(name)
+
+
+@st.cache_resource(scope="session", max_entries=4, show_spinner="Reading the picture …")
+def decoded(data: bytes, frame: int) -> Picture:
+    """An upload as a picture. Raises UserError with what is wrong with it."""
+    return read_picture(data, frame=frame)
+
+
+@st.cache_resource(scope="session", max_entries=4, show_spinner="Looking for the place …")
+def prepared(study: str, digest: str, face: int | None, crop: Crop | None, _picture: Picture) -> Prepared:
+    """The picture as the study's networks see it. Raises UserError, NoFace, SeveralFaces."""
+    return study_named(study).prepare(_picture, face=face, crop=crop)
+
+
+@st.cache_data(scope="session", max_entries=16, show_spinner=False)
+def gate(study: str, place: str, _prepared: Prepared, _picture: Picture) -> GateResult:
+    """Whether this is the study's kind of picture."""
+    return study_named(study).gate(_prepared, _picture)
+
+
+@st.cache_data(scope="session", max_entries=16, show_spinner="Asking the classifier …")
+def answers(study: str, place: str, _prepared: Prepared) -> dict[str, float]:
+    """Calibrated probability of every target."""
+    return study_named(study).predict(_prepared)
+
+
+@st.cache_resource(scope="session", max_entries=6, show_spinner="Computing all frames of the knob …")
+def sweep(study: str, place: str, target: str, mode: str, _prepared: Prepared) -> Sweep:
+    """All frames of one knob, in one batch."""
+    result: Sweep = study_named(study).explain("exaggeration", _prepared, target=target, mode=mode)
+    return result
+
+
+@st.cache_resource(scope="session", max_entries=6, show_spinner="Packing the pictures …")
+def knob(study: str, place: str, target: str, mode: str, _prepared: Prepared) -> dict[str, Any]:
+    """The same sweep, packed for the browser."""
+    return knob_data(sweep(study, place, target, mode, _prepared), _prepared, modality=study_named(study).modality)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def thumbnail(study: str, sample: str, side: int = 220) -> np.ndarray:
+    """[side, side] or [side, side, 3] uint8: a sample picture, small, cut square."""
+    picture = read_picture(study_named(study).sample(sample))
+    image = Image.fromarray(np.rint(np.clip(picture.pixels, 0, 1) * 255).astype(np.uint8))
+    short = min(image.size)
+    left, top = (image.width - short) // 2, (image.height - short) // 2
+    return np.asarray(image.crop((left, top, left + short, top + short)).resize((side, side), Image.Resampling.LANCZOS))
+
+
+@st.cache_resource(scope="session", max_entries=3, show_spinner=False)
+def viewer(modality: str, digest: str, _picture: Picture) -> dict[str, Any]:
+    """The upload at full depth, packed for the browser."""
+    return viewer_data(_picture, modality=modality)

@@ -1,0 +1,44 @@
+"""Plain sentences for what is on the screen. Every number in them was measured."""
+
+from __future__ import annotations
+
+from core.explainers.results import Sweep
+from core.studies.study import label
+
+
+def percent(p: float) -> str:
+    """A probability for reading: '93 %' with a no-break space, and a decimal where rounding would hide it."""
+    value = 100 * float(p)
+    return f"{value:.1f}\u00a0%" if 0 < value < 9.95 or 99 < value < 100 else f"{value:.0f}\u00a0%"
+
+
+def sentence(sweep: Sweep, frame: int) -> str:
+    """What frame `frame` shows: what was asked for, what came, whether it was reached, how much changed."""
+    now, before = percent(sweep.achieved[frame]), percent(sweep.query)
+    if frame == sweep.origin and sweep.head != "paper":
+        return f"This is the uploaded picture. The classifier gives “{label(sweep.target)}” {before}."
+    asked = percent(sweep.requested[frame])
+    step, came = float(sweep.requested[frame]) - sweep.query, float(sweep.achieved[frame]) - sweep.query
+    if sweep.reached[frame]:
+        answer = f"Asked for {asked}, the classifier now says {now} (it was {before})."
+    elif step * came > step * step:
+        answer = f"Asked for {asked}, the classifier went past it to {now} (it was {before})."
+    else:
+        answer = f"Asked for {asked}, but the knob got the classifier only to {now} (it was {before}): not reached."
+    changed = 100 * float(sweep.distance[frame])
+    return f"{answer} The picture changed by {changed:.1f}\u00a0% of the grey range on average.{_witness(sweep, frame)}"
+
+
+def _witness(sweep: Sweep, frame: int) -> str:
+    """Whether the network that took no part in training followed."""
+    if sweep.witness is None:
+        return ""
+    said, before = float(sweep.witness[frame]), float(sweep.witness[sweep.origin])
+    wanted, moved = float(sweep.requested[frame]) - sweep.query, said - before
+    if abs(moved) < 0.05:
+        follows = "hardly reacts"
+    elif (moved > 0) == (wanted > 0):
+        follows = "moves the same way"
+    else:
+        follows = "moves the other way"
+    return f" An independent network {follows} ({percent(before)} → {percent(said)})."

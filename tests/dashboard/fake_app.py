@@ -1,0 +1,21 @@
+"""The real dashboard over the fake study: `streamlit run tests/dashboard/fake_app.py`."""
+
+import runpy
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+for folder in (ROOT, Path(__file__).parent):
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+import fake  # noqa: E402
+
+from core import studies  # noqa: E402
+from core.studies.study import StudyInfo  # noqa: E402
+
+study = fake.FakeStudy()
+info = StudyInfo(study.name, study.title, study.modality, study.targets, study.knobs, study.summary)
+studies.list_studies = lambda: [info]
+studies.open_study = lambda name, device="cpu": study
+runpy.run_path(str(ROOT / "dashboard/app.py"), run_name="__main__")

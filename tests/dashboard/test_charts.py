@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import fake
+import numpy as np
+
+from dashboard.parts import charts
+
+
+def test_the_map_is_black_in_the_middle_blue_below_and_orange_above():
+    table = charts.diverging_table().astype(int)
+    assert table.shape == (256, 3)
+    assert table[128].max() < 16
+    assert (table[32, 2] > table[32, 0]).all()
+    assert (table[224, 0] > table[224, 2]).all()
+
+
+def test_the_map_is_as_light_on_both_sides_and_lighter_outwards():
+    light = charts.diverging_table() @ np.array([0.2126, 0.7152, 0.0722])
+    assert (np.diff(light[128:]) >= 0).all()
+    assert (np.diff(light[1:129]) <= 0).all()
+    assert np.abs(light[128:] - light[128:0:-1]).max() < 30
+
+
+def test_one_limit_covers_every_frame():
+    change = np.zeros((3, 20, 20))
+    change[1], change[2] = 10, -40  # 40 of 255 is .157
+    assert charts.nice_limit(change) == 0.2
+    assert charts.nice_limit(np.zeros((2, 4, 4))) == 0.05
+    assert charts.nice_limit(np.full((1, 4, 4), 255)) == 1.0
+
+
+def test_measures_finds_every_number_and_its_sample_size():
+    rows = charts.measures(fake.METRICS)
+    assert [(r["of"], r["measure"], r["n"]) for r in rows] == [
+        ("classifier / targets / Cardiomegaly", "auc", 500),
+        ("knob / Cardiomegaly", "error", 200),
+    ]
+    assert rows[0]["low"] == 0.86
+
+
+def test_parts_with():
+    assert list(charts.parts_with(fake.METRICS, "reliability")) == ["classifier / targets / Cardiomegaly"]
+    assert list(charts.parts_with(fake.METRICS, "curve")) == ["knob / Cardiomegaly"]
+    assert charts.parts_with({}, "curve") == {}
+
+
+def test_figures_show_the_numbers_they_are_given():
+    bins = fake.METRICS["classifier"]["targets"][fake.TARGET]["reliability"]
+    assert list(charts.reliability(bins, title="t").data[1].x) == [0.05, 0.3, 0.5, 0.7, 0.95]
+    figure = charts.response([0.1, 0.9], [0.2, 0.8], [0.3, 0.6], title="t")
+    assert [list(d.y) for d in figure.data[1:]] == [[0.2, 0.8], [0.3, 0.6]]
+    assert len(charts.response([0.1, 0.9], [0.2, 0.8], None, title="t").data) == 2
+
+
+def test_boxes_are_drawn_where_they_are():
+    drawn = charts.boxes(np.zeros((100, 120)), [(10, 20, 60, 80)])
+    assert drawn.shape == (100, 120, 3)
+    assert drawn[20, 40].max() > 200
+    assert drawn[90, 100].max() == 0

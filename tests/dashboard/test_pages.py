@@ -1,0 +1,129 @@
+"""Every page runs, with the fake study and with each real one; mistakes end in a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import fake
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.studies.catalogue import checkpoint_folder
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted(p.name for p in (ROOT / "dashboard/app_pages").glob("*.py"))
+REAL = sorted(p.parent.name for p in checkpoint_folder().glob("*/classifier.safetensors"))
+
+
+def open_app(page: str = "knob.py", **query: str) -> AppTest:
+    """The whole app behind its notice, at one page."""
+    app = AppTest.from_file(str(ROOT / "dashboard/app.py"), default_timeout=120)
+    app.session_state["notice_accepted"] = True
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    return app if page == "knob.py" else app.switch_page(f"app_pages/{page}").run()
+
+
+def query(app: AppTest, name: str) -> str | None:
+    """One value of the address; AppTest keeps what it was given as a list and what the page wrote as it is."""
+    value = app.query_params.get(name)
+    return value[0] if isinstance(value, list) else value
+
+
+def texts(app: AppTest) -> str:
+    """Everything written on the page."""
+    return "\n".join(e.value for kind in ("markdown", "caption", "warning", "error", "info") for e in app.get(kind))
+
+
+def test_nothing_is_shown_before_the_notice_is_accepted(fake_study):
+    app = AppTest.from_file(str(ROOT / "dashboard/app.py"), default_timeout=60).run()
+    assert "not a medical device" in texts(app)
+    assert not app.get("file_uploader")
+    app.button(key="accept").click().run()
+    assert app.get("file_uploader")
+    assert not app.exception
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_runs_and_carries_the_notice(fake_study, page):
+    app = open_app(page)
+    assert not app.exception
+    assert "not a medical device" in texts(app)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not REAL, reason="no trained study in the checkpoint folder")
+@pytest.mark.parametrize("study", REAL)
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_runs_with_the_real_studies(page, study):
+    app = open_app(page, study=study)
+    assert not app.exception
+    assert not app.error
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not REAL, reason="no trained study in the checkpoint folder")
+@pytest.mark.parametrize("study", REAL)
+def test_a_sample_of_a_real_study_gets_an_answer_and_a_knob(study):
+    from core.studies import open_study
+
+    for sample in open_study(study).samples:
+        app = open_app(study=study, sample=sample.name)
+        assert not app.exception
+        assert not app.error
+        assert app.get("bidi_component"), texts(app)
+
+
+def test_a_sample_leads_to_the_knob(fake_study):
+    app = open_app()
+    app.button(key="sample_page_drawn").click().run()
+    assert not app.exception
+    assert "AUC 0.500" in texts(app)
+    assert app.get("bidi_component")
+    assert query(app, "sample") == "drawn"
+    assert query(app, "target") == "Cardiomegaly"
+
+
+def test_an_upload_leads_to_the_knob_and_leaves_no_name(fake_study):
+    app = open_app()
+    uploader = app.get("file_uploader")[0]
+    uploader.set_value(("Doe^Jane.png", fake.png(fake.chest()), "image/png")).run()
+    assert not app.exception
+    assert app.get("bidi_component")
+    assert "Doe" not in texts(app)
+    assert "sample" not in app.query_params
+
+
+def test_a_file_that_is_no_picture_gets_one_sentence_and_the_page_lives_on(fake_study):
+    app = open_app()
+    app.get("file_uploader")[0].set_value(("notes", b"this is not a picture", "text/plain")).run()
+    assert not app.exception
+    assert len(app.error) == 1
+    assert app.button(key="open")
+
+
+def test_the_gate_turns_away_what_is_not_the_studys_kind(fake_study):
+    colour = np.random.default_rng(0).random((64, 64, 3))
+    app = open_app()
+    app.get("file_uploader")[0].set_value(("cat.png", fake.png(colour), "image/png")).run()
+    assert not app.exception
+    assert "does not look like" in app.warning[0].value
+    assert not app.get("bidi_component")
+
+
+def test_the_address_restores_mode_and_target(fake_study):
+    app = open_app(sample="drawn", mode="calibrated", target="Cardiomegaly", delta="0.30")
+    assert not app.exception
+    assert app.session_state["mode"] == "calibrated"
+    assert query(app, "delta") == "+0.28"
+
+
+@pytest.mark.parametrize(
+    "values", [{"sample": "none", "delta": "much"}, {"study": "../..", "target": "<b>", "mode": "x"}]
+)
+def test_an_address_that_makes_no_sense_is_ignored(fake_study, values):
+    app = open_app(**values)
+    assert not app.exception
+    assert not app.error

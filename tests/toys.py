@@ -1,0 +1,253 @@
+"""Pictures and black boxes of which everything is known by hand.
+
+A disc on a dark ground has one cause, its radius or its intensity, and one thing that does not matter: a
+bright bar in the top left corner, there or not by the toss of a coin. The black boxes are formulas.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.classifiers.blackbox import Classifier
+from core.classifiers.store import save_classifier
+from core.images.picture import Prepared
+from core.networks.exaggerator import Band, Exaggerator, ExaggeratorConfig
+from core.networks.store import save_exaggerator
+
+GROUND, INK = 0.2, 0.8
+BAR = (slice(1, 3), slice(1, 8))  # rows, columns of the corner bar at any size
+
+
+@dataclass(frozen=True)
+class Discs:
+    """images [N, 1, S, S] uint8; radius [N] in fractions of the side; intensity [N]; bar [N] bool."""
+
+    images: np.ndarray
+    radius: np.ndarray
+    intensity: np.ndarray
+    bar: np.ndarray
+
+    @property
+    def x(self) -> Tensor:
+        """[N, 1, S, S] float32 in [0, 1]."""
+        return torch.from_numpy(self.images).float() / 255
+
+
+def draw_disc(size: int, radius: float, intensity: float = INK, bar: bool = False) -> np.ndarray:
+    """[size, size] float32: an antialiased disc in the middle; radius as a fraction of the side."""
+    y, x = np.mgrid[0:size, 0:size] + 0.5 - size / 2
+    cover = np.clip(radius * size - np.hypot(x, y) + 0.5, 0, 1)
+    picture = GROUND + (intensity - GROUND) * cover
+    if bar:
+        picture[BAR] = 1.0
+    return picture.astype(np.float32)
+
+
+def make_discs(n: int, *, size: int = 32, seed: int = 0, cause: str = "radius") -> Discs:
+    """n discs; only `cause` ('radius' or 'intensity') varies, and the bar."""
+    rng = np.random.default_rng(seed)
+    radius = rng.uniform(0.12, 0.34, n) if cause == "radius" else np.full(n, 0.25)
+    intensity = rng.uniform(0.3, 0.95, n) if cause == "intensity" else np.full(n, INK)
+    bar = rng.random(n) < 0.5
+    pictures = [draw_disc(size, r, i, b) for r, i, b in zip(radius, intensity, bar, strict=True)]
+    images = np.rint(np.stack(pictures)[:, None] * 255).astype(np.uint8)
+    return Discs(images, radius, intensity, bar)
+
+
+def middle(x: Tensor) -> Tensor:
+    """The part of [N, C, S, S] a black box looks at: all but an eighth at every edge, so never the bar."""
+    edge = x.shape[-1] // 8
+    return x[..., edge:-edge, edge:-edge]
+
+
+class BrightnessBox:
+    """f = sigmoid(gain * (mean brightness of the middle - threshold)): linear in the picture before the sigmoid."""
+
+    def __init__(self, gain: float = 20.0, threshold: float = 0.5) -> None:
+        self.gain, self.threshold = gain, threshold
+
+    def logit(self, x: Tensor) -> Tensor:
+        return self.gain * (middle(x).mean((1, 2, 3)) - self.threshold)
+
+    def posterior(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(self.logit(x))
+
+
+class AreaBox(BrightnessBox):
+    """f = sigmoid(gain * (share of the middle that is disc - threshold)), softly counted so that it has a slope."""
+
+    def __init__(self, gain: float = 12.0, threshold: float = 0.33) -> None:
+        super().__init__(gain, threshold)
+
+    def logit(self, x: Tensor) -> Tensor:
+        return self.gain * (torch.sigmoid(20 * (middle(x) - 0.5)).mean((1, 2, 3)) - self.threshold)
+
+
+def area(x: Tensor) -> np.ndarray:
+    """[N] pixels of the middle brighter than one half: the radius's own measure, not f's."""
+    return (middle(x) > 0.5).sum((1, 2, 3)).numpy()
+
+
+def has_bar(x: Tensor) -> np.ndarray:
+    """[N] bool, whether the corner bar is there."""
+    return (x[:, 0][(slice(None), *BAR)].mean((1, 2)) > 0.6).numpy()
+
+
+class TintNetwork(torch.nn.Module):
+    """A stand-in for the network behind the knob that reaches any f of `BrightnessBox`: it adds a constant.
+
+    The constant is `slope` times the conditions' distance, so f's log-odds are linear in the condition.
+    limit: the greatest constant, for a network that cannot reach everything.
+    """
+
+    def __init__(self, slope: float = 0.05, limit: float = 10.0) -> None:
+        super().__init__()
+        self.config = ExaggeratorConfig(head="morph", size=32, base=8)
+        self.slope, self.limit = slope, limit
+
+    def encode(self, x: Tensor) -> list[Tensor]:
+        return [x]
+
+    def embed(self, x: Tensor) -> Tensor:
+        return x.flatten(1)
+
+    def change(self, x: Tensor, features: list[Tensor], origin: Tensor, wanted: Tensor):
+        from core.networks.exaggerator import Change
+
+        residual = (self.slope * (wanted - origin)).clamp(-self.limit, self.limit)[:, None, None, None]
+        k = len(wanted)
+        x = x.expand(k, -1, -1, -1)
+        return Change(x + residual, x.new_zeros(k, 2, *x.shape[-2:]), residual.expand_as(x))
+
+
+@dataclass
+class ToySubject:
+    """What an explainer may ask of a study, out of a formula and any network."""
+
+    network: torch.nn.Module
+    f: BrightnessBox
+    other: BrightnessBox | None = None
+    name: str = "toy"
+    device: torch.device = torch.device("cpu")
+
+    def blackbox(self, target: str) -> BrightnessBox:
+        return self.f
+
+    def witness(self, target: str) -> BrightnessBox | None:
+        return self.other
+
+    def exaggerator(self, target: str, head: str | None = None) -> torch.nn.Module:
+        return self.network
+
+
+def prepared_disc(size: int = 32, radius: float = 0.25, intensity: float = 0.6, view: int = 96) -> Prepared:
+    """A prepared disc whose view has three times the network's resolution."""
+    return Prepared(
+        tensor=draw_disc(size, radius, intensity)[None],
+        view=draw_disc(view, radius, intensity),
+        digest="ab" * 32,
+        placement=np.eye(2, 3),
+    )
+
+
+def shaken(network: torch.nn.Module, scale: float = 0.3, seed: int = 3) -> torch.nn.Module:
+    """The network with noise on every weight, so that nothing holds only because a layer starts at zero."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for p in network.parameters():
+            p.add_(scale * torch.randn(p.shape, generator=generator))
+    return network.eval().requires_grad_(False)
+
+
+def small_config(head: str = "morph", **changes) -> ExaggeratorConfig:
+    """A network for 32-pixel pictures that runs in milliseconds."""
+    shape = {"head": head, "size": 32, "channels": 1, "base": 8, "field": 16, "bands": (Band(8, 0.3),)}
+    return ExaggeratorConfig(**(shape | {"skips": head != "paper"} | changes))
+
+
+STUDY = """\
+[study]
+name = "toy"
+title = "Toy discs"
+modality = "chest"
+size = 32
+channels = 1
+summary = "Discs, large or small."
+
+[classifier]
+file = "classifier.safetensors"
+targets = ["Large", "Bright"]
+
+[witness]
+file = "witness.safetensors"
+targets = ["Large"]
+
+[[oracle]]
+target = "Bar"
+file = "oracle.safetensors"
+
+[[knob]]
+target = "Large"
+head = "morph"
+file = "morph.safetensors"
+
+[[knob]]
+target = "Large"
+head = "paper"
+file = "paper.safetensors"
+
+[[sample]]
+name = "camera"
+title = "A man with a camera"
+package = "skimage"
+path = "data/camera.png"
+credit = "scikit-image"
+"""
+
+
+def write_study(checkpoints: Path, settings: str = STUDY) -> Path:
+    """Write `checkpoints`/toy with random networks and return `checkpoints`."""
+    folder = checkpoints / "toy"
+    folder.mkdir(parents=True)
+    (folder / "study.toml").write_text(settings, encoding="utf-8")
+    for seed, (name, targets) in enumerate(
+        {"classifier": ("Large", "Bright"), "witness": ("Large",), "oracle": ("Bar",), "gate": ("in_domain",)}.items()
+    ):
+        torch.manual_seed(seed)
+        save_classifier(Classifier("resnet", 1, targets, 8, 32).freeze(), folder / f"{name}.safetensors")
+    for head in ("morph", "paper"):
+        model = shaken(Exaggerator(small_config(head)), 0.02)
+        save_exaggerator(model, folder / f"{head}.safetensors", target="Large")
+    return checkpoints
+
+
+def write_table(folder: Path, n: int = 48) -> tuple[Path, Path]:
+    """n discs as 48-pixel PNGs and a CSV with Large, Bright, Bar, split and patient."""
+    from PIL import Image
+
+    discs = make_discs(n, size=48, seed=5)
+    rows = []
+    for i in range(n):
+        Image.fromarray(discs.images[i, 0]).save(folder / f"{i:03}.png")
+        rows.append(
+            {
+                "file": f"{i:03}.png",
+                "Large": int(discs.radius[i] > 0.23),
+                "Bright": "" if i % 7 == 0 else int(discs.images[i].mean() > 100),
+                "Bar": int(discs.bar[i]),
+                "split": ("train", "train", "val", "test")[i % 4],
+                "patient": f"p{i // 2}",
+            }
+        )
+    labels = folder / "labels.csv"
+    with labels.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.DictWriter(handle, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return folder, labels
