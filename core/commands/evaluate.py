@@ -41,14 +41,14 @@ def evaluate(
         print_json(metrics)
         return
     for target, report in metrics.get("classifier", {}).get("targets", {}).items():
-        print(
-            f"{target}: AUC {report['auc']['value']:.3f}, accuracy {report['accuracy']['value']:.3f} (n = {report['n']})"
-        )
+        auc, accuracy = report["auc"]["value"], report["accuracy"]["value"]
+        print(f"{target}: AUC {auc:.3f}, accuracy {accuracy:.3f} (n = {report['n']})")
     for target, heads in metrics.get("knobs", {}).items():
         for head, report in heads.items():
             direct = report["direct"]
             print(
-                f"knob {target}, {head}: error {direct['error']['value']:.3f}, monotone {direct['monotone']['value']:.1%}, "
+                f"knob {target}, {head}: error {direct['error']['value']:.3f}, "
+                f"monotone {direct['monotone']['value']:.1%}, "
                 f"> .9 {direct['top']['value']:.1%}, < .1 {direct['bottom']['value']:.1%}, "
                 f"witness {direct.get('witness_ratio', {}).get('value', float('nan')):.2f}"
             )

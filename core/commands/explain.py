@@ -40,6 +40,9 @@ def exaggeration(
     as_json: Annotated[bool, typer.Option("--json", help="Print numbers as JSON.")] = False,
 ) -> None:
     """Progressive Exaggeration: the picture as the classifier would call it less, and more, of a finding."""
+    from PIL import Image
+
+    from core.explainers.render import full_picture
     from core.images import animate
     from core.images.read import read_picture
     from core.studies import open_study
@@ -60,6 +63,9 @@ def exaggeration(
         (out / "sweep.webp").write_bytes(animate.webp(sweep.views, captions))
         (out / "sweep.png").write_bytes(animate.apng(sweep.views, captions))
         (out / "strip.png").write_bytes(strip(sweep))
+        Image.fromarray(
+            full_picture(picture, opened.prepare(picture, face=face, full=True), sweep, len(captions) - 1)
+        ).save(out / "most.png")
         (out / "sweep.json").write_text(json.dumps(sweep.to_dict(), indent=1) + "\n", encoding="utf-8")
     if as_json:
         print_json(sweep.to_dict())

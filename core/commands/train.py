@@ -72,9 +72,8 @@ def classifier(
     bar.close()
     for target, numbers in report.items():
         auc, accuracy = numbers["auc"], numbers["accuracy"]
-        print(
-            f"{target} (val): AUC {auc['value']:.3f} [{auc['low']:.3f}, {auc['high']:.3f}], accuracy {accuracy['value']:.3f}"
-        )
+        span = f"[{auc['low']:.3f}, {auc['high']:.3f}]"
+        print(f"{target} (val): AUC {auc['value']:.3f} {span}, accuracy {accuracy['value']:.3f}")
     print(f"written: {out / 'classifier.safetensors'}")
 
 

@@ -80,9 +80,7 @@ def evaluate_study(
         }
         (out / "references.json").write_text(json.dumps(references, indent=1) + "\n", encoding="utf-8")
     if "gate" in measures and "gate" in study.settings:
-        metrics["gate"] = about | gate_report(
-            study, images, negatives, seed=seed, progress=partial(report, "gate")
-        )
+        metrics["gate"] = about | gate_report(study, images, negatives, seed=seed, progress=partial(report, "gate"))
         write()
     if "knobs" in measures:
         for knob in study.settings.get("knob", []):

@@ -32,8 +32,11 @@ REACH = 2.0
 
 @dataclass(frozen=True)
 class ExaggerationConfig:
-    """mode: 'direct' or 'calibrated'; head: one of the study's heads, by default its first; requests: probabilities in (0, 1), increasing; tolerance: on the
-    probability, for `reached`; view_side: longest side of the rendered views in pixels.
+    """Settings of one sweep.
+
+    mode: 'direct' or 'calibrated'; head: one of the study's heads, by default its first; requests: probabilities
+    in (0, 1), increasing; tolerance: on the probability, for `reached`; view_side: longest side of the rendered
+    views in pixels.
     """
 
     mode: str = "direct"

@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.explainers.results import Sweep
 from core.images.frame import resize
-from core.images.picture import Prepared
+from core.images.picture import Picture, Prepared
+from core.images.prepare import paste
 from core.networks.exaggerator import Change, enlarge, warp
 
 _LEVELS = 4096
@@ -50,6 +52,17 @@ def render(view: np.ndarray, prepared: Prepared, change: Change, index: int) -> 
     toned = back[floor] * (1 - share) + back[floor + 1] * share
     pixels = toned.permute(1, 2, 0).numpy().astype(np.float32)
     return pixels[..., 0] if view.ndim == 2 else pixels
+
+
+def full_picture(picture: Picture, prepared: Prepared, sweep: Sweep, index: int) -> np.ndarray:
+    """The whole upload with one frame's change in it: [H, W] or [H, W, 3] uint8 at the upload's own size.
+
+    prepared: of the same picture, with `full=True`. Outside of the frame nothing changes.
+    """
+    if index == sweep.origin:
+        return to_bytes(picture.pixels)
+    change = Change(*(torch.from_numpy(a) for a in (sweep.frames, sweep.displacement, sweep.residual)))
+    return to_bytes(paste(picture.pixels, render(prepared.view, prepared, change, index), prepared))
 
 
 def to_bytes(pixels: np.ndarray) -> np.ndarray:

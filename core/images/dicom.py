@@ -107,9 +107,7 @@ def _decode(dataset: Dataset, frame: int) -> np.ndarray:
     return array
 
 
-def _grey(
-    dataset: Dataset, stored: np.ndarray, digest: str, frame: int, frames: int, notes: list[str]
-) -> Picture:
+def _grey(dataset: Dataset, stored: np.ndarray, digest: str, frame: int, frames: int, notes: list[str]) -> Picture:
     values = np.asarray(apply_modality_lut(stored, dataset), np.float32)
     toned, window = _voi(dataset, stored, values, notes)
     low, high = float(toned.min()), float(toned.max())
@@ -168,13 +166,13 @@ def _window_range(dataset: Dataset, window: tuple[float, float], toned: np.ndarr
     return min(ends[0], float(toned.min())), max(ends[1], float(toned.max()))
 
 
-def _colour(
-    dataset: Dataset, stored: np.ndarray, digest: str, frame: int, frames: int, notes: list[str]
-) -> Picture:
+def _colour(dataset: Dataset, stored: np.ndarray, digest: str, frame: int, frames: int, notes: list[str]) -> Picture:
     space = str(dataset.get("PhotometricInterpretation", "RGB"))
     if space.startswith("YBR_FULL") and stored.dtype == np.uint8:
         # pixel_array has already turned what it decoded itself; a plain YBR_FULL file is turned here.
-        stored = stored if dataset.file_meta.TransferSyntaxUID.is_compressed else convert_color_space(stored, space, "RGB")
+        stored = (
+            stored if dataset.file_meta.TransferSyntaxUID.is_compressed else convert_color_space(stored, space, "RGB")
+        )
     scale = float(2 ** int(dataset.get("BitsStored", 8) or 8) - 1)
     return Picture(
         pixels=np.clip(stored.astype(np.float32) / scale, 0, 1), digest=digest, format="DICOM",
@@ -189,7 +187,9 @@ def _warnings(dataset: Dataset) -> list[str]:
     if burned == "YES":
         notes.append("The file says that text is burned into its pixels: it may name the patient.")
     elif burned != "NO":
-        notes.append("The file does not say whether text is burned into its pixels: look for names before you share it.")
+        notes.append(
+            "The file does not say whether text is burned into its pixels: look for names before you share it."
+        )
     view = str(dataset.get("ViewPosition", "") or "").upper()
     if view in {"LL", "RL", "LATERAL", "LAT"}:
         notes.append("The file says this is a lateral view; the classifier knows frontal views only.")

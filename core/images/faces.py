@@ -112,26 +112,28 @@ def is_aligned(picture: Picture, faces: list[Face]) -> bool:
     return not faces and height == width == 128
 
 
-def align(picture: Picture, face: Face, side: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+def align(picture: Picture, face: Face, max_view: int = VIEW_SIDE) -> tuple[np.ndarray, np.ndarray]:
     """(view [S, S, 3] float32, placement [2, 3]): the face turned, scaled and shifted to the template.
 
-    The view has the upload's own resolution up to 512 pixels; placement maps its pixels on the upload's.
+    The view has the upload's own resolution up to max_view pixels; placement maps its pixels on the upload's.
     """
     rotation, shift = _similarity(TEMPLATE, face.landmarks)
     extent = float(np.hypot(*rotation[:, 0]))  # side of the frame in upload pixels
-    side = side or int(np.clip(round(extent), 64, VIEW_SIDE))
+    side = int(np.clip(round(extent), 64, max_view))
     placement = np.column_stack([rotation / side, rotation @ np.array([0.5 / side, 0.5 / side]) + shift - 0.5])
     return sample(_rgb(picture), placement, side), placement
 
 
-def manual_frame(picture: Picture, centre_x: float, centre_y: float, side: float) -> tuple[np.ndarray, np.ndarray]:
+def manual_frame(
+    picture: Picture, centre_x: float, centre_y: float, side: float, max_view: int = VIEW_SIDE
+) -> tuple[np.ndarray, np.ndarray]:
     """The same for an upright square given by hand: centre and side as fractions of the picture's size, the side of
     its shorter edge.
     """
     height, width = picture.size
     extent = max(8.0, side * min(height, width))
     left, top = centre_x * width - extent / 2, centre_y * height - extent / 2
-    pixels = int(np.clip(round(extent), 64, VIEW_SIDE))
+    pixels = int(np.clip(round(extent), 64, max_view))
     scale = extent / pixels
     placement = np.array([[scale, 0.0, left + 0.5 * scale - 0.5], [0.0, scale, top + 0.5 * scale - 0.5]])
     return sample(_rgb(picture), placement, pixels), placement
@@ -148,10 +150,10 @@ def sample(pixels: np.ndarray, placement: np.ndarray, side: int) -> np.ndarray:
         placement = placement * scale + np.array([[0, 0, sx * 0.5 - 0.5], [0, 0, sy * 0.5 - 0.5]])
     ys, xs = np.mgrid[0:side, 0:side]
     at = np.einsum("ij,jhw->hwi", placement, np.stack([xs, ys, np.ones_like(xs)]).astype(np.float64))
-    return _bilinear(pixels, at)
+    return bilinear(pixels, at)
 
 
-def _bilinear(pixels: np.ndarray, at: np.ndarray) -> np.ndarray:
+def bilinear(pixels: np.ndarray, at: np.ndarray) -> np.ndarray:
     """pixels [H, W, C] at positions at [h, w, 2] (x, y) in pixels -> [h, w, C]."""
     height, width = pixels.shape[:2]
     grid = (at + 0.5) / np.array([width, height]) * 2 - 1

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from core.images.faces import (
+    VIEW_SIDE,
     NoFace,
     SeveralFaces,
-    _bilinear,
     align,
+    bilinear,
     find_faces,
     is_aligned,
     manual_frame,
@@ -44,13 +45,18 @@ def prepare_chest(picture: Picture, size: int = 64, max_view: int = 1024) -> Pre
 
 
 def prepare_face(
-    picture: Picture, size: int = 64, *, face: int | None = None, crop: tuple[float, float, float] | None = None
+    picture: Picture,
+    size: int = 64,
+    *,
+    face: int | None = None,
+    crop: tuple[float, float, float] | None = None,
+    max_view: int = VIEW_SIDE,
 ) -> Prepared:
     """A face in the training frame. face: which of several, left to right; crop: by hand, (centre x, centre y, side)
     as fractions. Raises SeveralFaces or NoFace when there is something to decide.
     """
     if crop is not None:
-        view, placement = manual_frame(picture, *crop)
+        view, placement = manual_frame(picture, *crop, max_view)
         return _face(picture, view, placement, size, "The face was marked by hand.", key=f"{crop}")
     faces = find_faces(picture)
     if is_aligned(picture, faces):
@@ -62,8 +68,10 @@ def prepare_face(
         raise SeveralFaces(faces)
     if face is not None and not 0 <= face < len(faces):
         raise SeveralFaces(faces)
-    view, placement = align(picture, faces[face or 0])
-    return _face(picture, view, placement, size, "The face was turned and scaled to the classifier's frame.", f"{face or 0}")
+    view, placement = align(picture, faces[face or 0], max_view)
+    return _face(
+        picture, view, placement, size, "The face was turned and scaled to the classifier's frame.", f"{face or 0}"
+    )
 
 
 def _face(picture: Picture, view: np.ndarray, placement: np.ndarray, size: int, note: str, key: str) -> Prepared:
@@ -98,7 +106,7 @@ def paste(pixels: np.ndarray, view: np.ndarray, prepared: Prepared) -> np.ndarra
     u, v = (at[..., 0] + 0.5) / dw, (at[..., 1] + 0.5) / dh
     inside = (u >= 0) & (u < 1) & (v >= 0) & (v < 1)
     planes = delta[..., None] if delta.ndim == 2 else delta
-    moved = _bilinear(planes, at)
+    moved = bilinear(planes, at)
     if prepared.tensor.shape[0] == 3:
         edge = np.minimum.reduce([u, 1 - u, v, 1 - v])
         moved = moved * np.clip(edge / FEATHER, 0, 1)[..., None]

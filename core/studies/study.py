@@ -136,12 +136,20 @@ class Study:
         raise UserError(f"There is no sample '{name}'; there is: {', '.join(s.name for s in self.samples)}.")
 
     def prepare(
-        self, picture: Picture, *, face: int | None = None, crop: tuple[float, float, float] | None = None
+        self,
+        picture: Picture,
+        *,
+        face: int | None = None,
+        crop: tuple[float, float, float] | None = None,
+        full: bool = False,
     ) -> Prepared:
-        """The picture as this study's networks see it. face, crop: for faces, see `prepare_face`."""
+        """The picture as this study's networks see it. face, crop: for faces, see `prepare_face`; full: keep the
+        view at the upload's own resolution, however large, as `full_picture` wants it.
+        """
+        limit = {"max_view": 8192} if full else {}
         if self.modality == "face":
-            return prepare_face(picture, self.size, face=face, crop=crop)
-        return prepare_chest(picture, self.size)
+            return prepare_face(picture, self.size, face=face, crop=crop, **limit)
+        return prepare_chest(picture, self.size, **limit)
 
     @property
     def classifier(self) -> Classifier:

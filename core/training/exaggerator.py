@@ -85,7 +85,11 @@ class ExaggeratorTrainer:
         self.config, self.training, self.f, self.device = config, training, f, device
         self.images = torch.from_numpy(images).to(device)
         self.model = Exaggerator(config).to(device).to(memory_format=torch.channels_last)
-        self.critic = OrdinalCritic(config.channels, training.critic_base, config.bins, config.size).to(device).to(memory_format=torch.channels_last)
+        self.critic = (
+            OrdinalCritic(config.channels, training.critic_base, config.bins, config.size)
+            .to(device)
+            .to(memory_format=torch.channels_last)
+        )
         self.ema = EMA(self.model, training.ema)
         self.optimiser = torch.optim.Adam(self.model.parameters(), training.rate, betas=(0.0, 0.9))
         self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), training.critic_rate, betas=(0.0, 0.9))

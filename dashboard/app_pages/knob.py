@@ -76,6 +76,7 @@ def classifier_says(study: Study, place: upload.Place) -> tuple[str | None, str]
     says, quality, how = st.columns([0.5 + len(knobs), max(1.5, 5 - len(knobs)), 1.5], vertical_alignment="bottom")
     target = says.segmented_control(
         "The classifier says", knobs, key="target", required=True, on_change=address.write, kwargs={"delta": None},
+        help=" ".join(place.prepared.notes) or None,
         format_func=lambda t: f"{label(t).capitalize()} **{percent(answers[t])}**",
     )  # fmt: skip
     rest = ", ".join(f"{label(t)} {percent(p)}" for t, p in answers.items() if t not in knobs)

@@ -126,7 +126,7 @@ def _square(title: str, x: str, y: str) -> go.Figure:
 
 
 def boxes(pixels: np.ndarray, faces: list[tuple[int, int, int, int]]) -> np.ndarray:
-    """The picture as uint8 RGB with a numbered box around each face.
+    """The picture as uint8 RGB with a box around each face, numbered where there are several.
 
     pixels: [H, W] or [H, W, 3] in [0, 1]; faces: (left, top, right, bottom) in its pixels.
     """
@@ -138,6 +138,8 @@ def boxes(pixels: np.ndarray, faces: list[tuple[int, int, int, int]]) -> np.ndar
     font = ImageFont.load_default(size=max(14, max(image.size) // 28))
     for number, (left, top, right, bottom) in enumerate(faces, start=1):
         draw.rectangle((left, top, right, bottom), outline=(255, 159, 64), width=thick)
+        if len(faces) == 1:
+            break
         tag = draw.textbbox((left + 2 * thick, top + thick), str(number), font=font)
         draw.rectangle((left, top, tag[2] + 2 * thick, tag[3] + 2 * thick), fill=(255, 159, 64))
         draw.text((left + 2 * thick, top + thick), str(number), fill=(0, 0, 0), font=font)

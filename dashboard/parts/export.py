@@ -1,44 +1,60 @@
-"""Downloads of a sweep. Each file is made when its button is pressed, and says that it is no medical device."""
+"""Downloads of a sweep. Each file is made when its button is pressed, and says that this is no medical device."""
 
 from __future__ import annotations
 
-import io
 import json
+from collections.abc import Callable
 
+import numpy as np
 import streamlit as st
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from core.explainers.results import Sweep
-from dashboard.parts.notice import SHORT
-from dashboard.parts.words import sentence
+from core.images import animate
+from dashboard.parts.words import caption
+
+STRIP = 7  # pictures in a strip, the original among them
+
+
+def captions(sweep: Sweep) -> list[str]:
+    """A caption for every frame."""
+    return [caption(sweep, i) for i in range(len(sweep.requested))]
 
 
 def numbers(sweep: Sweep) -> bytes:
     """Every number of the sweep as JSON."""
-    return json.dumps(sweep.to_dict(), indent=1).encode()
+    return (json.dumps(sweep.to_dict(), indent=1) + "\n").encode()
 
 
-def picture(sweep: Sweep, frame: int) -> bytes:
-    """One frame as PNG, with what it shows and the notice in its text fields."""
-    about = PngInfo()
-    about.add_itxt("Description", sentence(sweep, frame))
-    about.add_itxt("Disclaimer", SHORT)
-    buffer = io.BytesIO()
-    Image.fromarray(sweep.views[frame]).save(buffer, "PNG", pnginfo=about)
-    return buffer.getvalue()
+def before_and_after(sweep: Sweep, frame: int) -> bytes:
+    """The original and one frame side by side, as PNG."""
+    pair = [sweep.origin, frame]
+    return animate.strip(sweep.views[pair], [caption(sweep, i) for i in pair], side=640)
+
+
+def strip(sweep: Sweep) -> bytes:
+    """Pictures spread evenly over the requests, with the original among them, as PNG."""
+    wanted = np.linspace(sweep.requested[0], sweep.requested[-1], STRIP)
+    picked = sorted({int(np.abs(sweep.requested - w).argmin()) for w in wanted} | {sweep.origin})
+    return animate.strip(sweep.views[picked], [caption(sweep, i) for i in picked])
+
+
+def files(sweep: Sweep, frame: int) -> list[tuple[str, str, str, Callable[[], bytes]]]:
+    """(label, file name, MIME type, what makes it) of everything there is to download."""
+    stem = f"contralens-{sweep.study}-{sweep.target}-{sweep.digest[:8]}".lower().replace(" ", "-")
+    views = sweep.views
+    return [
+        ("Before and after", f"{stem}-{frame:02d}.png", "image/png", lambda: before_and_after(sweep, frame)),
+        ("Strip", f"{stem}-strip.png", "image/png", lambda: strip(sweep)),
+        ("GIF", f"{stem}.gif", "image/gif", lambda: animate.gif(views, captions(sweep))),
+        ("WebP", f"{stem}.webp", "image/webp", lambda: animate.webp(views, captions(sweep))),
+        ("APNG", f"{stem}.apng", "image/apng", lambda: animate.apng(views, captions(sweep))),
+        ("Numbers (JSON)", f"{stem}.json", "application/json", lambda: numbers(sweep)),
+    ]
 
 
 def buttons(sweep: Sweep, frame: int, *, key: str) -> None:
     """A row of downloads."""
-    stem = f"contralens-{sweep.study}-{sweep.target}-{sweep.digest[:8]}".lower().replace(" ", "-")
-    files = [
-        ("This picture", lambda: picture(sweep, frame), f"{stem}-{100 * sweep.requested[frame]:.0f}.png", "image/png"),
-        ("Numbers (JSON)", lambda: numbers(sweep), f"{stem}.json", "application/json"),
-    ]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown("Download", width="content")
-        for label, data, name, mime in files:
-            st.download_button(
-                label, data, name, mime, key=f"{name}-{key}", on_click="ignore", icon=":material/download:"
-            )
+        for label, name, mime, make in files(sweep, frame):
+            st.download_button(label, make, name, mime, key=f"{label}-{key}", on_click="ignore")

@@ -92,15 +92,15 @@ def read(source: Source) -> Picture | None:
     except UserError as fault:
         st.error(str(fault))
         return None
-    for warning in picture.warnings:
-        st.warning(warning)
     return picture
 
 
 def line(picture: Picture | None, source: Source, study: Study) -> str:
     """The picture in a line: which sample, or 'your picture', and what the file says."""
     title = next((s.title for s in study.samples if s.name == source.sample), "Your picture")
-    return f"**{title}**  \n{facts(picture) if picture else 'could not be read'}"
+    if picture is None:
+        return f"**{title}**  \ncould not be read"
+    return "  \n".join([f"**{title}**", facts(picture), *(f":orange[{warning}]" for warning in picture.warnings)])
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,8 @@ def locate(study: Study, picture: Picture) -> Place | None:
         if choice is not None:
             st.session_state[face_key] = choice - 1
             st.rerun()
-        st.image(boxes(picture.pixels, several.faces), width=640, alt=f"The picture with {len(numbers)} numbered faces")
+        found = [(int(a), int(b), int(c), int(d)) for a, b, c, d in (face.box for face in several.faces)]
+        st.image(boxes(picture.pixels, found), width=640, alt=f"The picture with {len(numbers)} numbered faces")
         return None
     except NoFace as none:
         st.warning(str(none))

@@ -30,7 +30,8 @@ def viewer_data(picture: Picture, *, modality: str) -> dict[str, Any]:
 
     picture: a PNG; grey values are spread over [low, high] and their 16 bits put in the red (high) and green
     (low) byte, because browsers decode no 16-bit grey. centre, span: the window at the start, in the same units.
-    turn: whether low values are shown bright (MONOCHROME1). millimetres: of one shown pixel, if known.
+    dicom: whether DICOM's half steps apply to the window. turn: whether low values are shown bright (MONOCHROME1).
+    millimetres: of one shown pixel, if known.
     """
     height, width = picture.size
     shrink = min(1.0, SIDE / max(height, width))
@@ -47,10 +48,11 @@ def viewer_data(picture: Picture, *, modality: str) -> dict[str, Any]:
     share = resize(((values - low) / (high - low)).astype(np.float32), *size)
     if colour:
         pixels = np.rint(share * 255).astype(np.uint8)
-        high = 255.0
     else:
         deep = np.rint(share * 65535).astype(np.uint16)
         pixels = np.stack([deep >> 8, deep & 255, np.zeros_like(deep)], axis=-1).astype(np.uint8)
+    if picture.values is None:
+        high = 255.0  # windows of ordinary pictures are on 0 to 255
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", compress_level=4)
     centre, span = picture.window or ((low + high) / 2, high - low)
@@ -67,6 +69,7 @@ def viewer_data(picture: Picture, *, modality: str) -> dict[str, Any]:
         "high": high,
         "centre": float(centre),
         "span": float(span),
+        "dicom": picture.values is not None,
         "turn": picture.inverted and picture.values is not None,
         "millimetres": None if picture.spacing is None else picture.spacing[1] / shrink,
     }

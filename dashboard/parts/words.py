@@ -29,6 +29,14 @@ def sentence(sweep: Sweep, frame: int) -> str:
     return f"{answer} The picture changed by {changed:.1f}\u00a0% of the grey range on average.{_witness(sweep, frame)}"
 
 
+def caption(sweep: Sweep, frame: int) -> str:
+    """A few words under a picture in an export, in plain spaces."""
+    name, now = label(sweep.target), percent(sweep.achieved[frame]).replace("\u00a0", " ")
+    if frame == sweep.origin:
+        return f"original: {name} {now}"
+    return f"asked for {percent(sweep.requested[frame])}: {name} {now}".replace("\u00a0", " ")
+
+
 def _witness(sweep: Sweep, frame: int) -> str:
     """Whether the network that took no part in training followed."""
     if sweep.witness is None:

@@ -113,6 +113,56 @@ def test_the_gate_turns_away_what_is_not_the_studys_kind(fake_study):
     assert not app.get("bidi_component")
 
 
+def test_several_faces_ask_which(fake_study, monkeypatch):
+    from core.images.faces import Face, SeveralFaces
+
+    found = [Face((10.0 + 100 * i, 20.0, 90.0 + 100 * i, 120.0), np.zeros((5, 2)), 1.0) for i in range(2)]
+    plain = fake_study.prepare
+
+    def prepare(picture, *, face=None, crop=None):
+        if face is None:
+            raise SeveralFaces(found)
+        assert face == 1
+        return plain(picture)
+
+    monkeypatch.setattr(fake_study, "prepare", prepare)
+    app = open_app(sample="drawn")
+    assert "2 faces" in app.info[0].value
+    assert not app.get("bidi_component")
+    app.segmented_control(key="which_face").select(2).run()
+    assert not app.exception
+    assert app.get("bidi_component")
+
+
+def test_no_face_offers_a_cut_by_hand(fake_study, monkeypatch):
+    from core.images.faces import NoFace
+
+    plain, cuts = fake_study.prepare, []
+
+    def prepare(picture, *, face=None, crop=None):
+        if crop is None:
+            raise NoFace
+        cuts.append(crop)
+        return plain(picture)
+
+    monkeypatch.setattr(fake_study, "prepare", prepare)
+    app = open_app(sample="drawn")
+    assert "No face" in app.warning[0].value
+    app.slider(key="cut_x").set_value(0.4).run()
+    app.button(key="cut_done").click().run()
+    assert not app.exception
+    assert app.get("bidi_component")
+    assert cuts[-1] == (0.4, 0.5, 0.8)
+
+
+def test_the_upload_can_be_inspected(fake_study):
+    app = open_app(sample="drawn")
+    app.toggle(key="inspect").set_value(True).run()
+    assert not app.exception
+    assert app.get("bidi_component")
+    assert not app.get("download_button")
+
+
 def test_the_address_restores_mode_and_target(fake_study):
     app = open_app(sample="drawn", mode="calibrated", target="Cardiomegaly", delta="0.30")
     assert not app.exception

@@ -43,7 +43,7 @@ class Viewer {
     const range = data.high - data.low;
     Object.assign(this.one('[data-set="width"]'), { min: range / 200, max: range * 1.2, step: range / 500 });
     Object.assign(this.one('[data-set="centre"]'), { min: data.low, max: data.high, step: range / 500 });
-    this.one('[data-show="side"]').hidden = data.modality !== "chest";
+    this.root.querySelectorAll('[data-show="side"]').forEach((n) => (n.hidden = data.modality !== "chest"));
     this.show("facts", data.facts);
     this.setWindow(data.centre, data.span);
     this.pixels = await decode(data.picture);
@@ -85,7 +85,10 @@ class Viewer {
     if (!this.pixels) return;
     const size = data.colour ? 256 : 65536;
     const steps = (size - 1) / (data.high - data.low);
-    const table = windowTable(size, (window.centre - data.low) * steps, window.width * steps, this.invert !== data.turn);
+    // DICOM PS3.3 C.11.2.1.2.1: the linear window lies half a step lower and is one step narrower than its numbers.
+    const centre = window.centre - (data.dicom ? 0.5 : 0);
+    const width = Math.max(window.width - (data.dicom ? 1 : 0), 0);
+    const table = windowTable(size, (centre - data.low) * steps, width * steps, this.invert !== data.turn);
     const image = this.context.createImageData(data.width, data.height);
     const out = new Uint32Array(image.data.buffer);
     const p = this.pixels;

@@ -1,0 +1,52 @@
+"""Every registered explainer is complete."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from core.errors import UserError
+from core.explainers.registry import explainers, find_explainer, register
+
+ALL = explainers()
+
+
+@pytest.mark.parametrize("explainer", ALL, ids=lambda e: e.name)
+def test_it_says_what_it_is(explainer):
+    assert explainer.name.isidentifier() or explainer.name.replace("-", "_").isidentifier()
+    assert explainer.name == explainer.name.lower()
+    for text in (explainer.purpose, explainer.paper, explainer.cost):
+        assert text.strip()
+        assert "\n" not in text
+    assert any(part.strip(" .,").isdigit() for part in explainer.paper.split()), "the paper's year"
+    assert explainer.needs
+    assert set(explainer.needs) <= {"classifier", "exaggerator", "oracle", "segmenter", "identity", "autoencoder"}
+    assert callable(explainer.run)
+
+
+@pytest.mark.parametrize("explainer", ALL, ids=lambda e: e.name)
+def test_its_settings_have_defaults_and_are_frozen(explainer):
+    config = explainer.config()
+    assert dataclasses.is_dataclass(config)
+    assert explainer.config.__dataclass_params__.frozen
+    assert hasattr(config, "seed")
+
+
+def test_exaggeration_is_there():
+    assert find_explainer("exaggeration") in ALL
+
+
+def test_names_are_unique():
+    assert len({e.name for e in ALL}) == len(ALL)
+
+
+def test_a_second_of_the_same_name_is_refused():
+    with pytest.raises(ValueError, match="registered twice"):
+        register(dataclasses.replace(ALL[0], purpose="another"))
+    assert find_explainer(ALL[0].name).purpose == ALL[0].purpose
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(UserError, match="no explainer 'tea leaves'; there is: .*exaggeration"):
+        find_explainer("tea leaves")
