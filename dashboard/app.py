@@ -11,7 +11,10 @@ if str(HERE.parent) not in sys.path:  # run from a checkout that is not installe
 
 from dashboard.parts import notice  # noqa: E402
 
-st.set_page_config(page_title="Contralens", page_icon=str(HERE / "icon.svg"), layout="wide")
+st.set_page_config(
+    page_title="Contralens", page_icon=str(HERE / "icon.svg"), layout="wide",
+    menu_items={"About": notice.SHORT},  # with an entry of ours the menu is shown, and offers light and dark
+)  # fmt: skip
 st.logo(HERE / "logo.svg", size="large")
 page = st.navigation(
     [

@@ -232,14 +232,17 @@ def write_table(folder: Path, n: int = 48) -> tuple[Path, Path]:
     from PIL import Image
 
     discs = make_discs(n, size=48, seed=5)
+    grain = np.random.default_rng(6).normal(0, 6, discs.images.shape)  # no two pictures are the same
+    images = np.clip(discs.images + grain, 0, 255).astype(np.uint8)
+    brightness = images.mean((1, 2, 3))
     rows = []
     for i in range(n):
-        Image.fromarray(discs.images[i, 0]).save(folder / f"{i:03}.png")
+        Image.fromarray(images[i, 0]).save(folder / f"{i:03}.png")
         rows.append(
             {
                 "file": f"{i:03}.png",
                 "Large": int(discs.radius[i] > 0.23),
-                "Bright": "" if i % 7 == 0 else int(discs.images[i].mean() > 100),
+                "Bright": "" if i % 7 == 0 else int(brightness[i] > np.median(brightness)),
                 "Bar": int(discs.bar[i]),
                 "split": ("train", "train", "val", "test")[i % 4],
                 "patient": f"p{i // 2}",

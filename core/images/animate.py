@@ -83,5 +83,5 @@ def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
 
 def _save(pictures: list[Image.Image], kind: str, **options: object) -> bytes:
     out = io.BytesIO()
-    pictures[0].save(out, kind, save_all=True, append_images=pictures[1:], loop=0, **options)  # type: ignore[arg-type]
+    pictures[0].save(out, kind, save_all=True, append_images=pictures[1:], loop=0, **options)
     return out.getvalue()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import UserError
 from core.images.picture import Picture
@@ -19,12 +20,15 @@ MODE_HELP = (
     "As trained: the request goes to the generator as it is, and the curve shows how well it is met. "
     "Calibrated: for every frame the condition is searched at which the classifier answers what was asked."
 )
+HEAD_HELP = "How the changed picture is made: repainted (paper), added to (residual), or moved and shaded (morph)."
 
 
 def main() -> None:
     """The whole page; every mistake of the user ends in one sentence."""
+    bar = st.container(horizontal=True, vertical_alignment="center", gap="small")
     try:
-        study = choose_study()
+        with bar.container():
+            study = choose_study()
         if study is None:
             return
         source = upload.chosen(study)
@@ -34,7 +38,8 @@ def main() -> None:
             upload.choose(study, where="page")
             return
         picture = upload.read(source)
-        inspect = picture_bar(study, picture, source)
+        inspect = actions(bar, study, picture)
+        st.markdown(upload.line(picture, source, study))
         if picture is None:
             return
         if inspect:
@@ -42,17 +47,14 @@ def main() -> None:
             return
         place = upload.locate(study, picture)
         if place is not None and upload.passes(study, place, picture):
-            target, mode = classifier_says(study, place)
-            if target is not None:
-                turn(study, place, target, mode)
+            classifier_says(study, place)
     except UserError as fault:
         st.error(str(fault))
 
 
-def picture_bar(study: Study, picture: Picture | None, source: upload.Source) -> bool:
-    """One line about the picture with what can be done about it; True to inspect the upload instead of the knob."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(upload.line(picture, source, study), width="stretch")
+def actions(bar: DeltaGenerator, study: Study, picture: Picture | None) -> bool:
+    """What can be done about the picture; True to inspect the upload instead of turning the knob."""
+    with bar:
         inspect = st.toggle(
             "Inspect the upload", key="inspect", help="At full depth: window, level, zoom, ruler",
             disabled=picture is None,
@@ -64,44 +66,51 @@ def picture_bar(study: Study, picture: Picture | None, source: upload.Source) ->
         with st.popover("Model card", icon=":material/description:"):
             st.markdown(study.card)
             st.page_link(CARD, label="Card and all measurements", query_params={"study": study.name})
-    return inspect
+    return inspect and picture is not None
 
 
-def classifier_says(study: Study, place: upload.Place) -> tuple[str | None, str]:
-    """What the classifier answers, its measured quality, and which knob to turn in which mode."""
+def classifier_says(study: Study, place: upload.Place) -> None:
+    """What the classifier answers and how good it is; then the knob that was chosen."""
     answers = studies.answers(study.name, place.key, place.prepared)
-    knobs = list(dict.fromkeys(study.knobs))  # a target may have several heads
+    knobs = list(study.knobs)
+    says, quality, how = st.columns([0.5 + len(knobs), max(1.5, 5 - len(knobs)), 2], vertical_alignment="bottom")
     address.prefer("target", "target", knobs)
-    address.prefer("mode", "mode", list(MODES))
-    says, quality, how = st.columns([0.5 + len(knobs), max(1.5, 5 - len(knobs)), 1.5], vertical_alignment="bottom")
     target = says.segmented_control(
         "The classifier says", knobs, key="target", required=True, on_change=address.write, kwargs={"delta": None},
-        help=" ".join(place.prepared.notes) or None,
+        help=" ".join(place.prepared.notes) or None, persist_state="session",
         format_func=lambda t: f"{label(t).capitalize()} **{percent(answers[t])}**",
     )  # fmt: skip
     rest = ", ".join(f"{label(t)} {percent(p)}" for t, p in answers.items() if t not in knobs)
     about = f"Calibrated probability. {study.headline(target)}" if target is not None else ""
     quality.caption(f"{about} Also answered, without a knob: {rest}." if rest else about)
-    mode = how.segmented_control(
-        "Knob", list(MODES), key="mode", format_func=MODES.__getitem__, required=True, help=MODE_HELP
-    )
-    address.write(target=target, mode=mode)
-    return target, mode or "direct"
+    if target is None:
+        return
+    with how.container(horizontal=True, horizontal_alignment="right"):
+        address.prefer("mode", "mode", list(MODES))
+        mode = st.segmented_control(
+            "Knob", list(MODES), key="mode", format_func=MODES.__getitem__, required=True, help=MODE_HELP,
+            persist_state="session",
+        )  # fmt: skip
+        heads = list(study.heads(target))
+        address.prefer("head", "head", heads)
+        if len(heads) > 1:
+            st.segmented_control("Head", heads, key="head", required=True, help=HEAD_HELP, persist_state="session")
+    address.write(target=target, mode=mode, head=st.session_state.head if len(heads) > 1 else None)
+    turn(study, place, studies.Turn(study.name, place.key, target, mode or "direct", st.session_state.head))
 
 
 @st.fragment
-def turn(study: Study, place: upload.Place, target: str, mode: str) -> None:
+def turn(study: Study, place: upload.Place, which: studies.Turn) -> None:
     """The knob, what it shows in words, and downloads. Only this part runs again when the knob is released."""
-    sweep = studies.sweep(study.name, place.key, target, mode, place.prepared)
-    data = studies.knob(study.name, place.key, target, mode, place.prepared)
-    key = f"knob-{place.key}-{study.name}-{target}-{mode}"
-    last = f"delta-{place.key}-{study.name}-{target}"
+    sweep = studies.sweep(which, place.prepared)
+    key, last = f"knob-{which.key}", f"delta-{study.name}-{place.key}-{which.target}"
     if key not in st.session_state:  # the knob is new on the screen; while it stays there its start must not change
         wanted = st.session_state.get(last, address.asked_number("delta"))
         st.session_state[f"start-{key}"] = nearest_frame(sweep, wanted)
-    frame = show_knob(data, start=st.session_state[f"start-{key}"], key=key)
+    frame = show_knob(studies.knob(which, place.prepared), start=st.session_state[f"start-{key}"], key=key)
     st.session_state[last] = float(sweep.delta[frame])
     address.write(delta=None if frame == sweep.origin else f"{sweep.delta[frame]:+.2f}")
+    st.caption(f"This knob: {study.knob_line(which.target)}")
     export.buttons(sweep, frame, key=key)
 
 

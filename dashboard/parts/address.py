@@ -24,10 +24,13 @@ def asked_number(name: str) -> float | None:
 
 
 def prefer(key: str, name: str, options: Sequence[str]) -> None:
-    """Before a widget with this key is drawn: what it has, else what the address asks for, else the first option."""
-    if options and st.session_state.get(key) not in options:
-        wanted = asked(name)
-        st.session_state[key] = wanted if wanted in options else options[0]
+    """Before a widget with this key is drawn: what it has, else what the address asks for, else the first option.
+
+    What it has is set again, because a widget of the same key on another page would lose it.
+    """
+    if options:
+        wanted = [st.session_state.get(key), asked(name), options[0]]
+        st.session_state[key] = next(value for value in wanted if value in options)
 
 
 def write(**values: str | None) -> None:

@@ -74,7 +74,7 @@ def knob_data(sweep: Sweep, prepared: Prepared, *, modality: str, budget: int = 
         if len(base["data"]) + sum(len(c or "") for c in changes) <= budget:
             break
     return {
-        "key": f"{sweep.digest[:16]}-{sweep.study}-{sweep.target}-{sweep.mode}",
+        "key": f"{sweep.digest}-{sweep.study}-{sweep.target}-{sweep.mode}-{sweep.head}",
         "target": label(sweep.target),
         "modality": modality,
         "width": size[0],

@@ -5,6 +5,7 @@ Studies are shared by all sessions. Everything made from an upload belongs to it
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -58,17 +59,34 @@ def answers(study: str, place: str, _prepared: Prepared) -> dict[str, float]:
     return study_named(study).predict(_prepared)
 
 
+@dataclass(frozen=True)
+class Turn:
+    """Which knob is turned on which picture. `place` names picture, face and cut together."""
+
+    study: str
+    place: str
+    target: str
+    mode: str
+    head: str
+
+    @property
+    def key(self) -> str:
+        """All of it in one string, for widgets."""
+        return f"{self.place}-{self.study}-{self.target}-{self.mode}-{self.head}"
+
+
 @st.cache_resource(scope="session", max_entries=6, show_spinner="Computing all frames of the knob …")
-def sweep(study: str, place: str, target: str, mode: str, _prepared: Prepared) -> Sweep:
+def sweep(which: Turn, _prepared: Prepared) -> Sweep:
     """All frames of one knob, in one batch."""
-    result: Sweep = study_named(study).explain("exaggeration", _prepared, target=target, mode=mode)
+    study = study_named(which.study)
+    result: Sweep = study.explain("exaggeration", _prepared, target=which.target, mode=which.mode, head=which.head)
     return result
 
 
 @st.cache_resource(scope="session", max_entries=6, show_spinner="Packing the pictures …")
-def knob(study: str, place: str, target: str, mode: str, _prepared: Prepared) -> dict[str, Any]:
+def knob(which: Turn, _prepared: Prepared) -> dict[str, Any]:
     """The same sweep, packed for the browser."""
-    return knob_data(sweep(study, place, target, mode, _prepared), _prepared, modality=study_named(study).modality)
+    return knob_data(sweep(which, _prepared), _prepared, modality=study_named(which.study).modality)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

@@ -19,11 +19,15 @@ _SOURCE = "source"
 
 @dataclass(frozen=True)
 class Source:
-    """Where the bytes come from. `sample` is None for an upload; no file name is kept."""
+    """Where the bytes come from. `sample` is None for an upload; no file name is kept.
+
+    number counts what was opened in this session, so that widgets about one picture do not speak of the next.
+    """
 
     data: bytes
     sample: str | None = None
     frame: int = 0
+    number: int = 0
 
 
 def chosen(study: Study) -> Source | None:
@@ -75,7 +79,8 @@ def choose_in_dialog(study: Study) -> None:
 
 
 def _take(source: Source) -> None:
-    st.session_state[_SOURCE] = source
+    st.session_state.opened = st.session_state.get("opened", 0) + 1
+    st.session_state[_SOURCE] = replace(source, number=st.session_state.opened)
     address.write(delta=None)
     st.rerun()
 
@@ -85,8 +90,10 @@ def read(source: Source) -> Picture | None:
     try:
         picture = studies.decoded(source.data, source.frame)
         if picture.frames > 1:
-            frame = st.number_input(f"Frame, 1 to {picture.frames}", 1, picture.frames, picture.frame + 1, key="frame")
-            if frame - 1 != source.frame:
+            frame = st.number_input(
+                f"Frame, 1 to {picture.frames}", 1, picture.frames, source.frame + 1, key=f"frame_{source.number}"
+            )
+            if int(frame) - 1 != source.frame:
                 st.session_state[_SOURCE] = replace(source, frame=int(frame) - 1)
                 picture = studies.decoded(source.data, int(frame) - 1)
     except UserError as fault:
@@ -99,8 +106,8 @@ def line(picture: Picture | None, source: Source, study: Study) -> str:
     """The picture in a line: which sample, or 'your picture', and what the file says."""
     title = next((s.title for s in study.samples if s.name == source.sample), "Your picture")
     if picture is None:
-        return f"**{title}**  \ncould not be read"
-    return "  \n".join([f"**{title}**", facts(picture), *(f":orange[{warning}]" for warning in picture.warnings)])
+        return f"**{title}** could not be read."
+    return "  \n".join([f"**{title}** · {facts(picture)}", *(f":orange[{text}]" for text in picture.warnings)])
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,14 @@ class FakeStudy:
         """A line that looks like the real one."""
         return "On 0 held-out test images: AUC 0.500 (0.400 to 0.600)."
 
+    def knob_line(self, target: str) -> str:
+        """A line that looks like the real one."""
+        return "On 0 held-out pictures f misses the request by 0.060 on average."
+
+    def heads(self, target: str) -> tuple[str, ...]:
+        """One head."""
+        return ("morph",)
+
     def sample(self, name: str) -> bytes:
         """The one sample, as PNG."""
         return png(chest())
@@ -134,7 +142,7 @@ class FakeStudy:
         """Always the same."""
         return {TARGET: 0.22, "Effusion": 0.07}
 
-    def explain(self, method: str, prepared: Prepared, *, target: str, mode: str = "direct") -> Sweep:
+    def explain(self, method: str, prepared: Prepared, *, target: str, mode: str, head: str) -> Sweep:
         """The drawn sweep, whatever the picture."""
         return sweep_of(mode=mode)
 

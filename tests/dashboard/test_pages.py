@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import fake
 import numpy as np
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core.studies.catalogue import checkpoint_folder
@@ -153,6 +155,18 @@ def test_no_face_offers_a_cut_by_hand(fake_study, monkeypatch):
     assert not app.exception
     assert app.get("bidi_component")
     assert cuts[-1] == (0.4, 0.5, 0.8)
+
+
+def test_a_file_of_several_frames_asks_which(fake_study):
+    pages = [Image.fromarray(np.full((32, 32), 60 * i, np.uint8)) for i in range(3)]
+    file = io.BytesIO()
+    pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:])
+    app = open_app()
+    app.get("file_uploader")[0].set_value(("three.tif", file.getvalue(), "image/tiff")).run()
+    assert "frame 1 of 3" in texts(app)
+    app.number_input[0].set_value(3).run()
+    assert not app.exception
+    assert "frame 3 of 3" in texts(app)
 
 
 def test_the_upload_can_be_inspected(fake_study):

@@ -256,9 +256,9 @@ class Knob {
   }
 
   arrows() {
-    const path = this.one(".shafts");
+    const draw = (d) => this.root.querySelectorAll(".shafts").forEach((path) => path.setAttribute("d", d));
     const { arrows, width, height } = this.data;
-    if (!taste.arrows || !arrows) return path.setAttribute("d", "");
+    if (!taste.arrows || !arrows) return draw("");
     let d = "";
     for (const [tx, ty, dx, dy] of arrows.frames[this.index]) {
       const [x, y] = [tx * width, ty * height];
@@ -268,7 +268,7 @@ class Knob {
       const [hx, hy] = [ux * head, uy * head];
       d += `M${x - ux} ${y - uy}L${x} ${y}M${x - hx - 0.6 * hy} ${y - hy + 0.6 * hx}L${x} ${y}L${x - hx + 0.6 * hy} ${y - hy - 0.6 * hx}`;
     }
-    path.setAttribute("d", d);
+    draw(d);
   }
 
   // --- numbers and curve ---------------------------------------------------------------------------------------

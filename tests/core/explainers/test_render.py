@@ -9,7 +9,9 @@ import pytest
 import torch
 from toys import prepared_disc
 
-from core.explainers.render import displacement_arrows, render, render_views, to_bytes
+from core.explainers.render import full_picture, render, render_views, to_bytes
+from core.explainers.results import Provenance, Sweep
+from core.images.picture import Picture, Prepared
 from core.images.tone import IDENTITY, ToneCurve, measure_tone
 from core.networks.exaggerator import Change
 
@@ -129,21 +131,23 @@ def test_a_tone_curve_goes_there_and_back():
     np.testing.assert_allclose(tone.invert(tone.apply(inside)), inside, atol=1e-5)
 
 
-def test_arrows_point_where_contents_go():
-    field = np.zeros((2, 24, 24), np.float32)
-    field[0] = 0.1  # fetched from the right: contents go left
-    arrows = displacement_arrows(field, grid=4)
-    assert arrows.shape == (16, 4)
-    np.testing.assert_allclose(arrows[:, 2], -0.1, atol=1e-6)
-    np.testing.assert_allclose(arrows[:, 3], 0, atol=1e-6)
-    # The tip is where the field was read.
-    np.testing.assert_allclose(arrows[0, :2] + arrows[0, 2:], [0.125, 0.125], atol=1e-6)
-
-
-def test_still_places_get_no_arrow():
-    field = np.zeros((2, 24, 24), np.float32)
-    field[1, :12] = -0.05  # the upper half moves down
-    arrows = displacement_arrows(field, grid=4)
-    assert len(arrows) == 8
-    assert (arrows[:, 3] > 0).all()
-    assert displacement_arrows(np.zeros((2, 24, 24))).shape == (0, 4)
+def test_the_whole_upload_carries_one_frames_change():
+    rng = np.random.default_rng(0)
+    upload = Picture(rng.uniform(0.2, 0.6, (90, 120)).astype(np.float32), "00", "PNG")
+    # The frame is 60 x 60 pixels of the upload, from column 40 and row 20.
+    view = upload.pixels[20:80, 40:100]
+    prepared = Prepared(np.zeros((1, 32, 32), np.float32), view, "00", np.array([[1.0, 0, 40], [0, 1, 20]]))
+    change = change_of(residual=0.2, k=2)
+    sweep = Sweep(
+        "toy", "Large", "morph", "direct", "00", 0.4, *[np.array([0.4, 0.9])] * 2, None, *[np.zeros(2)] * 2, 0,
+        change.x.numpy(), change.displacement.numpy(), change.residual.numpy(), np.zeros((2, 4, 4), np.uint8),
+        Provenance("finished", 0, 0.0, "cpu"),
+    )  # fmt: skip
+    whole = full_picture(upload, prepared, sweep, 1)
+    expected = upload.pixels.copy()
+    expected[20:80, 40:100] += 0.2
+    assert np.abs(whole.astype(int) - to_bytes(expected).astype(int)).max() <= 1
+    outside = np.ones((90, 120), bool)
+    outside[20:80, 40:100] = False
+    assert np.array_equal(whole[outside], to_bytes(upload.pixels)[outside])
+    assert np.array_equal(full_picture(upload, prepared, sweep, 0), to_bytes(upload.pixels))

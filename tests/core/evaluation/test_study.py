@@ -1,0 +1,157 @@
+"""A whole study measured: what metrics.json holds, and that measuring a part keeps the rest."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+from toys import STUDY
+
+from core.data.table import read_table
+from core.errors import UserError
+from core.evaluation.study import commit, evaluate_study
+from core.studies import Study
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def measured(study_folder, labelled_folder, cache, tmp_path_factory):
+    """(metrics, folder) of everything measured on the test rows."""
+    out = tmp_path_factory.mktemp("measured")
+    study = Study(study_folder / "toy")
+    return evaluate_study(study, read_table(*labelled_folder), out, pictures=5, cache=cache), out
+
+
+def intervals(value, path=()):
+    """Every {value, low, high} in a nested dictionary, with its path."""
+    if isinstance(value, dict):
+        if {"value", "low", "high"} <= value.keys():
+            yield "/".join(path), value
+        else:
+            for key, inner in value.items():
+                yield from intervals(inner, (*path, key))
+
+
+def test_the_file_is_what_was_returned(measured):
+    metrics, out = measured
+    assert json.loads((out / "metrics.json").read_text()) == metrics
+    assert metrics["study"] == "toy"
+
+
+def test_every_number_names_its_data_and_its_code(measured, labelled_folder):
+    metrics, _ = measured
+    test = read_table(*labelled_folder).split("test")
+    parts = [metrics["classifier"], metrics["witness"], metrics["oracles"]["Bar"], *metrics["knobs"]["Large"].values()]
+    for part in parts:
+        assert part["data"] == test.describe()
+        assert part["split"] == "test"
+        assert part["seed"] == 0
+        assert part["commit"] == commit()
+
+
+def test_every_number_has_an_interval(measured):
+    found = dict(intervals(measured[0]))
+    assert len(found) > 30
+    for path, number in found.items():
+        assert number["low"] <= number["high"], path
+
+
+def test_both_heads_are_measured_on_the_same_pictures(measured):
+    knobs = measured[0]["knobs"]["Large"]
+    assert knobs.keys() == {"morph", "paper"}
+    assert [knobs[head]["direct"]["n"] for head in knobs] == [5, 5]
+    assert knobs["morph"]["direct"]["still_max"] == 0
+    assert knobs["paper"]["direct"]["still_max"] > 0
+
+
+def test_what_the_classifier_says_is_what_is_measured(measured, study_folder, labelled_folder):
+    import torch
+
+    from core.data.packed import training_image
+    from core.evaluation.classification import accuracy
+
+    folder, labels = labelled_folder
+    test, study = read_table(folder, labels).split("test"), Study(study_folder / "toy")
+    images = np.stack([np.rint(training_image(folder / n, "chest", 32) * 255) / 255 for n in test.files])
+    with torch.no_grad():
+        p = study.blackbox("Bright").posterior(torch.from_numpy(images).float()).numpy()
+    truth, known = test.label("Bright"), ~np.isnan(test.label("Bright"))
+    report = measured[0]["classifier"]["targets"]["Bright"]
+    assert report["n"] == known.sum() < len(test)
+    assert report["accuracy"]["value"] == pytest.approx(accuracy(truth[known], p[known]), abs=1e-5)
+
+
+def test_samples_get_reference_predictions(measured, study_folder):
+    from core.images.read import read_picture
+
+    _, out = measured
+    references = json.loads((out / "references.json").read_text())
+    study = Study(study_folder / "toy")
+    answer = study.predict(study.prepare(read_picture(study.sample("camera"))))
+    assert references["camera"] == pytest.approx(answer, abs=1e-3)
+
+
+def test_a_part_measured_again_keeps_the_rest(study_folder, labelled_folder, cache, tmp_path):
+    (tmp_path / "metrics.json").write_text(json.dumps({"knobs": {"Large": {"morph": "old"}}, "note": 1}))
+    study, table = Study(study_folder / "toy"), read_table(*labelled_folder)
+    metrics = evaluate_study(study, table, tmp_path, measures=("classifier",), cache=cache)
+    assert metrics["knobs"] == {"Large": {"morph": "old"}}
+    assert metrics["note"] == 1
+    assert "targets" in metrics["classifier"]
+
+
+def test_the_gate_is_measured_on_its_own_and_on_others(study_folder, labelled_folder, cache, tmp_path):
+    import shutil
+
+    from PIL import Image
+
+    shutil.copytree(study_folder / "toy", tmp_path / "toy")
+    text = STUDY + '\n[gate]\nfile = "gate.safetensors"\nthreshold = 0.5\n'
+    (tmp_path / "toy" / "study.toml").write_text(text)
+    (tmp_path / "noise").mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(30):
+        Image.fromarray(rng.integers(0, 256, (32, 32), dtype=np.uint8)).save(tmp_path / "noise" / f"{i}.png")
+    metrics = evaluate_study(
+        Study(tmp_path / "toy"), read_table(*labelled_folder), tmp_path, measures=("gate",),
+        negatives=(tmp_path / "noise",), cache=cache,
+    )  # fmt: skip
+    gate = metrics["gate"]
+    assert gate["false_alarms"]["n"] == 12
+    assert gate["caught"].keys() == {"noise"}
+    assert gate["caught"]["noise"]["n"] >= 1
+    assert 0 <= gate["caught"]["noise"]["auc"] <= 1
+
+
+def test_mistakes(study_folder, labelled_folder, cache, tmp_path):
+    study, table = Study(study_folder / "toy"), read_table(*labelled_folder)
+    with pytest.raises(UserError, match="no measure 'beauty'; choose from classifier"):
+        evaluate_study(study, table, tmp_path, measures=("beauty",), cache=cache)
+    with pytest.raises(UserError, match="no rows in split 'test'"):
+        evaluate_study(study, table.split("train"), tmp_path, cache=cache)
+    blank = type(table)(table.folder, table.files, {n: c for n, c in table.columns.items() if n != "Large"})
+    with pytest.raises(UserError, match="no column 'Large'"):
+        evaluate_study(study, blank, tmp_path, measures=("classifier",), cache=cache)
+
+
+def test_a_column_without_a_known_label_is_a_sentence_or_nothing(study_folder, labelled_folder, cache, tmp_path):
+    table = read_table(*labelled_folder)
+    blank = type(table)(table.folder, table.files, table.columns | {"Bright": ("",) * len(table)})
+    try:
+        metrics = evaluate_study(
+            Study(study_folder / "toy"), blank, tmp_path, measures=("classifier",), cache=cache
+        )
+    except UserError as fault:
+        assert "Bright" in str(fault)
+    else:
+        assert metrics["classifier"]["targets"].get("Bright", {"n": 0})["n"] == 0
+
+
+def test_the_commit_is_short_and_marks_changes():
+    assert re.fullmatch(r"[0-9a-f]{7,12}\+?|unknown", commit())

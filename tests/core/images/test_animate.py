@@ -1,0 +1,53 @@
+"""Exports are readable, have every frame, and carry the notice."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.images import animate
+
+FRAMES = np.stack([np.full((90, 80), v, np.uint8) for v in (20, 120, 220)])
+CAPTIONS = ["f = 0.10", "f = 0.50", "f = 0.90"]
+
+
+@pytest.mark.parametrize(
+    ("write", "kind"), [(animate.gif, "GIF"), (animate.webp, "WEBP"), (animate.apng, "PNG")]
+)
+def test_animations_go_there_and_back(write: Callable[..., bytes], kind: str) -> None:
+    image = Image.open(io.BytesIO(write(FRAMES, CAPTIONS)))
+    assert image.format == kind
+    assert image.n_frames == 4  # three there, one back, then it loops
+    image.seek(2)
+    grey = np.asarray(image.convert("L"))
+    assert abs(int(grey[5, 5]) - 220) < 6
+
+
+@pytest.mark.parametrize("write", [animate.gif, animate.webp])
+def test_the_notice_is_drawn_under_every_frame(write: Callable[..., bytes]) -> None:
+    image = Image.open(io.BytesIO(write(FRAMES, CAPTIONS))).convert("L")
+    footer = np.asarray(image)[-20:]
+    assert footer.min() < 160
+    assert footer.max() > 240
+
+
+def test_metadata_carries_the_notice() -> None:
+    assert b"not a medical device" in animate.gif(FRAMES, CAPTIONS)
+    assert b"not a medical device" in animate.apng(FRAMES, CAPTIONS)
+    assert b"not a medical device" in animate.strip(FRAMES, CAPTIONS)
+
+
+def test_a_strip_is_a_row() -> None:
+    image = Image.open(io.BytesIO(animate.strip(FRAMES, CAPTIONS, side=80)))
+    assert image.width > 3 * 70
+    row = np.asarray(image.convert("L"))[20]
+    assert {20, 120, 220} <= set(row.tolist())
+
+
+def test_colour_frames_and_long_captions_fit() -> None:
+    colour = np.repeat(FRAMES[..., None], 3, axis=3)
+    assert animate.strip(colour, ["a caption that is much too long for so small a picture"] * 3)
