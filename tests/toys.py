@@ -20,6 +20,7 @@ from core.images.picture import Prepared
 from core.networks.exaggerator import Band, Exaggerator, ExaggeratorConfig
 from core.networks.store import save_exaggerator
 
+CPU = torch.device("cpu")
 GROUND, INK = 0.2, 0.8
 BAR = (slice(1, 3), slice(1, 8))  # rows, columns of the corner bar at any size
 
@@ -134,7 +135,7 @@ class ToySubject:
     f: BrightnessBox
     other: BrightnessBox | None = None
     name: str = "toy"
-    device: torch.device = torch.device("cpu")
+    device: torch.device = CPU
 
     def blackbox(self, target: str) -> BrightnessBox:
         return self.f

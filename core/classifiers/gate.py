@@ -1,8 +1,7 @@
 """Is this the kind of picture the classifier was made for? Asked before any prediction.
 
-A small network tells the study's own pictures from photographs, faces, birds, digits and noise; its threshold is the
-one that turns away 5 % of the study's own validation pictures. Colour alone settles many cases: an
-x-ray has none.
+A small network tells the study's own pictures from photographs, birds, digits and noise; its threshold turns away
+at most 5 % of the study's own validation pictures. Colour alone settles many cases: an x-ray has none.
 """
 
 from __future__ import annotations

@@ -149,7 +149,8 @@ def gate(
     bar = Bar()
     result = train_gate(source, tuple(negatives), _budget(minutes, steps), out, seed=seed, progress=bar)
     bar.close()
-    print(f"threshold {result['threshold']:.4f} turns away 5 % of val; it catches {result['caught']:.1%} of the others")
+    print(f"threshold {result['threshold']:.4f}; val: {result['caught']:.1%} of other pictures caught,")
+    print(f"{result['false_alarms']:.1%} of the study's own turned away")
     print(f"written: {out / 'gate.safetensors'}; put the threshold into study.toml")
 
 

@@ -15,6 +15,7 @@ from core.training.loop import Budget, Progress, run
 from core.training.recipes import Source
 
 FALSE_ALARMS = 0.05
+CAUGHT = 0.995
 
 
 def train_gate(
@@ -27,7 +28,7 @@ def train_gate(
     most: int = 3000,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Write `gate.safetensors`; returns the threshold that turns away 5 % of the validation pictures.
+    """Write `gate.safetensors`; returns its threshold, see `choose_threshold`.
 
     Beside the folders of other pictures, the study's own pictures lying on their side or head down, as a
     negative, and as noise and flat grey, count as outside.
@@ -55,8 +56,20 @@ def train_gate(
     val_images, val_labels = parts["val"]
     logits = torch.from_numpy(predict_logits(model, val_images))
     scores = torch.sigmoid(logits / model.temperature + model.bias).numpy()[:, 0]
-    threshold = float(np.quantile(scores[val_labels[:, 0] == 1], FALSE_ALARMS))
-    return {"threshold": threshold, "caught": float((scores[val_labels[:, 0] == 0] < threshold).mean())}
+    own, others = scores[val_labels[:, 0] == 1], scores[val_labels[:, 0] == 0]
+    threshold = choose_threshold(own, others)
+    return {
+        "threshold": threshold,
+        "false_alarms": float((own < threshold).mean()),
+        "caught": float((others < threshold).mean()),
+    }
+
+
+def choose_threshold(own: np.ndarray, others: np.ndarray) -> float:
+    """The score below which a picture is turned away: high enough to catch 99.5 % of the others, but never so high
+    that more than 5 % of the study's own pictures go with them. own, others: scores in [0, 1].
+    """
+    return float(min(np.quantile(own, FALSE_ALARMS), max(np.quantile(others, CAUGHT), 0.5)))
 
 
 def _spoiled(own: np.ndarray, rng: np.random.Generator, *, negative: bool) -> np.ndarray:

@@ -16,14 +16,14 @@ def choose_study() -> Study | None:
         st.info("No study is installed. Train one, or put one into the folder `checkpoints`; the README says how.")
         return None
     address.prefer("study", "study", names)
-    name: str | None = names[0]
+    name = names[0]
     if len(names) == 1:
         st.markdown(f"**{titles[names[0]]}**")
     else:
-        name = st.segmented_control(
+        chosen = st.segmented_control(
             "Study", names, key="study", format_func=titles.__getitem__, required=True, label_visibility="collapsed",
             on_change=address.write, kwargs={"sample": None, "target": None, "head": None, "delta": None},
         )  # fmt: skip
-        name = name or names[0]
+        name = chosen or name
     address.write(study=name)
     return studies.study_named(name)

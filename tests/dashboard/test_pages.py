@@ -12,6 +12,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core.studies.catalogue import checkpoint_folder
+from core.studies.study import StudyInfo
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(p.name for p in (ROOT / "dashboard/app_pages").glob("*.py"))
@@ -175,6 +176,28 @@ def test_the_upload_can_be_inspected(fake_study):
     assert not app.exception
     assert app.get("bidi_component")
     assert not app.get("download_button")
+
+
+def test_another_study_starts_afresh_and_is_the_same_on_the_card(fake_study, monkeypatch):
+    from dataclasses import replace
+
+    from core import studies
+
+    second = replace(fake_study, name="second", title="Second study", card="# The second card")
+    infos = [
+        StudyInfo(s.name, s.title, s.modality, s.targets, s.knobs, s.summary) for s in (fake_study, second)
+    ]  # fmt: skip
+    monkeypatch.setattr(studies, "list_studies", lambda: infos)
+    monkeypatch.setattr(studies, "open_study", lambda name, device="cpu": {"fake": fake_study, "second": second}[name])
+    app = open_app(study="fake", sample="drawn", delta="0.30")
+    assert query(app, "delta") == "+0.28"
+    app.segmented_control(key="study").select("second").run()
+    assert not app.exception
+    assert (query(app, "study"), query(app, "delta")) == ("second", None)
+    app.switch_page("app_pages/card.py").run()
+    assert not app.exception
+    assert "The second card" in texts(app)
+    assert query(app, "study") == "second"
 
 
 def test_the_address_restores_mode_and_target(fake_study):

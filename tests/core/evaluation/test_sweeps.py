@@ -53,7 +53,8 @@ def test_nothing_asked_is_nothing_changed(tinted):
 
 
 def test_the_papers_head_is_measured_at_nothing_asked():
-    assert run_sweeps(shaken(Exaggerator(small_config("paper")), 0.1), F, None, IMAGES[:2], requests=(0.3,)).still.min() > 0.05
+    network = shaken(Exaggerator(small_config("paper")), 0.1)
+    assert run_sweeps(network, F, None, IMAGES[:2], requests=(0.3,)).still.min() > 0.05
 
 
 def test_the_way_back_starts_from_what_f_says(tinted):

@@ -23,7 +23,8 @@ def subject(network=None, f=F, **more) -> ToySubject:
 
 
 def sweep(network=None, f=F, *, picture=None, witness=None, **config):
-    return explain(subject(network, f, other=witness), picture or prepared_disc(), "Large", ExaggerationConfig(**config))
+    toy = subject(network, f, other=witness)
+    return explain(toy, picture or prepared_disc(), "Large", ExaggerationConfig(**config))
 
 
 def test_requests_are_sorted_and_hold_the_query():

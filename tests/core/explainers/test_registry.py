@@ -48,5 +48,5 @@ def test_a_second_of_the_same_name_is_refused():
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(UserError, match="no explainer 'tea leaves'; there is: .*exaggeration"):
+    with pytest.raises(UserError, match=r"no explainer 'tea leaves'; there is: .*exaggeration"):
         find_explainer("tea leaves")

@@ -98,7 +98,9 @@ def test_pixels_stay_in_range():
 
 
 def test_each_frame_gets_its_own_change():
-    change = Change(torch.zeros(2, 1, 32, 32), torch.zeros(2, 2, 32, 32), torch.tensor([0.0, 0.2]).view(2, 1, 1, 1).expand(2, 1, 32, 32))
+    residual = torch.zeros(2, 1, 32, 32)
+    residual[1] = 0.2
+    change = Change(torch.zeros(2, 1, 32, 32), torch.zeros(2, 2, 32, 32), residual)
     views = render_views(dataclasses.replace(prepared_disc(), view=np.full((50, 60), 0.4, np.float32)), change, 100)
     assert views.shape == (2, 50, 60)
     assert views[:, 0, 0].tolist() == [102, 153]

@@ -183,7 +183,8 @@ def test_an_unknown_target(toy_study, picture):
 
 
 def test_a_target_without_a_knob(toy_study, picture):
-    with pytest.raises(UserError, match=r"no trained knob for 'Bright'; it has: Large\. Train one with: contralens train"):
+    sentence = r"no trained knob for 'Bright'; it has: Large\. Train one with: contralens train exaggerator"
+    with pytest.raises(UserError, match=sentence):
         toy_study.explain("exaggeration", picture, target="Bright")
 
 

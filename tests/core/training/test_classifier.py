@@ -75,7 +75,7 @@ def test_a_batch_of_blanks_is_not_a_nan():
 
 def test_mixed_pairs_count_only_where_both_are_known():
     images, labels = task()
-    labels[: 32, 0] = np.nan
+    labels[:32, 0] = np.nan
     trainer = ClassifierTrainer(small(mixup=0.4), images, labels[:, :1], CPU)
     assert np.isfinite(trainer.step(0, 0.0)["loss"])
 
