@@ -13,8 +13,6 @@ from core.errors import UserError
 
 app = typer.Typer(help="Explain what a classifier says of a picture.", no_args_is_help=True)
 
-NOTICE = "Contralens: research and teaching software, not a medical device"
-
 
 @app.callback()
 def methods() -> None:
@@ -62,7 +60,8 @@ def exaggeration(
         (out / "sweep.gif").write_bytes(animate.gif(sweep.views, captions))
         (out / "sweep.webp").write_bytes(animate.webp(sweep.views, captions))
         (out / "sweep.png").write_bytes(animate.apng(sweep.views, captions))
-        (out / "strip.png").write_bytes(strip(sweep))
+        picked = sweep.evenly(7)
+        (out / "strip.png").write_bytes(animate.strip(sweep.views[picked], [captions[i] for i in picked]))
         Image.fromarray(
             full_picture(picture, opened.prepare(picture, face=face, full=True), sweep, len(captions) - 1)
         ).save(out / "most.png")
@@ -77,18 +76,4 @@ def exaggeration(
         print(f"  asked {wanted:.2f}   f says {got:.3f}{witness}{mark}")
     if out is not None:
         print(f"written to {out}")
-    print(NOTICE)
-
-
-def strip(sweep: object, columns: int = 7) -> bytes:
-    """A PNG row of frames with probabilities, evenly spread over the requests and with the query among them."""
-    import numpy as np
-
-    from core.explainers.results import Sweep
-    from core.images import animate
-
-    assert isinstance(sweep, Sweep)
-    wanted = np.linspace(sweep.requested[0], sweep.requested[-1], columns)
-    picked = sorted({int(np.abs(sweep.requested - w).argmin()) for w in wanted} | {sweep.origin})
-    captions = ["query" * (i == sweep.origin) + f" f(x) = {sweep.achieved[i]:.2f}" for i in picked]
-    return animate.strip(sweep.views[picked], captions, notice=NOTICE)
+    print(animate.NOTICE)

@@ -64,6 +64,11 @@ class Sweep:
         """[K] requested change of the posterior."""
         return self.requested - self.query
 
+    def evenly(self, count: int) -> list[int]:
+        """Indices of about `count` frames spread evenly over the requests, the query among them."""
+        wanted = np.linspace(self.requested[0], self.requested[-1], count)
+        return sorted({int(np.abs(self.requested - w).argmin()) for w in wanted} | {self.origin})
+
     def to_dict(self) -> dict[str, Any]:
         """Every number, ready for JSON; no pixels."""
         rounded = {

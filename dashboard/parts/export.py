@@ -33,17 +33,25 @@ def before_and_after(sweep: Sweep, frame: int) -> bytes:
 
 def strip(sweep: Sweep) -> bytes:
     """Pictures spread evenly over the requests, with the original among them, as PNG."""
-    wanted = np.linspace(sweep.requested[0], sweep.requested[-1], STRIP)
-    picked = sorted({int(np.abs(sweep.requested - w).argmin()) for w in wanted} | {sweep.origin})
+    picked = sweep.evenly(STRIP)
     return animate.strip(sweep.views[picked], [caption(sweep, i) for i in picked])
 
 
-def files(sweep: Sweep, frame: int) -> list[tuple[str, str, str, Callable[[], bytes]]]:
+def whole(sweep: Sweep, frame: int, full: Callable[[int], np.ndarray]) -> bytes:
+    """The whole upload at its own size with the frame's change in it, as PNG, captioned below."""
+    picture = full(frame)
+    return animate.strip(picture[None], [caption(sweep, frame)], side=max(picture.shape[:2]))
+
+
+def files(
+    sweep: Sweep, frame: int, full: Callable[[int], np.ndarray]
+) -> list[tuple[str, str, str, Callable[[], bytes]]]:
     """(label, file name, MIME type, what makes it) of everything there is to download."""
     stem = f"contralens-{sweep.study}-{sweep.target}-{sweep.digest[:8]}".lower().replace(" ", "-")
     views = sweep.views
     return [
         ("Before and after", f"{stem}-{frame:02d}.png", "image/png", lambda: before_and_after(sweep, frame)),
+        ("Full resolution", f"{stem}-{frame:02d}-full.png", "image/png", lambda: whole(sweep, frame, full)),
         ("Strip", f"{stem}-strip.png", "image/png", lambda: strip(sweep)),
         ("GIF", f"{stem}.gif", "image/gif", lambda: animate.gif(views, captions(sweep))),
         ("WebP", f"{stem}.webp", "image/webp", lambda: animate.webp(views, captions(sweep))),
@@ -52,9 +60,9 @@ def files(sweep: Sweep, frame: int) -> list[tuple[str, str, str, Callable[[], by
     ]
 
 
-def buttons(sweep: Sweep, frame: int, *, key: str) -> None:
-    """A row of downloads."""
+def buttons(sweep: Sweep, frame: int, *, full: Callable[[int], np.ndarray], key: str) -> None:
+    """A row of downloads. full: frame number -> the whole upload with that frame's change, uint8."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown("Download", width="content")
-        for label, name, mime, make in files(sweep, frame):
+        for label, name, mime, make in files(sweep, frame, full):
             st.download_button(label, make, name, mime, key=f"{label}-{key}", on_click="ignore")

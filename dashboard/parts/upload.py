@@ -116,6 +116,9 @@ class Place:
 
     prepared: Prepared
     key: str
+    picture: Picture
+    face: int | None = None
+    crop: studies.Crop | None = None
 
 
 def locate(study: Study, picture: Picture) -> Place | None:
@@ -144,7 +147,7 @@ def locate(study: Study, picture: Picture) -> Place | None:
     except UserError as fault:
         st.error(str(fault))
         return None
-    return Place(prepared, f"{picture.digest[:24]}-{face}-{crop}")
+    return Place(prepared, f"{picture.digest[:24]}-{face}-{crop}", picture, face, crop)
 
 
 def start_again(picture: Picture) -> None:

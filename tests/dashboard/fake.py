@@ -128,7 +128,7 @@ class FakeStudy:
         """The one sample, as PNG."""
         return png(chest())
 
-    def prepare(self, picture: Picture, *, face: int | None = None, crop: Any = None) -> Prepared:
+    def prepare(self, picture: Picture, *, face: int | None = None, crop: Any = None, full: bool = False) -> Prepared:
         """The whole picture."""
         small = np.asarray(Image.fromarray(picture.grey).resize((64, 64)), np.float32)[None]
         return Prepared(small, picture.pixels, picture.digest, np.eye(2, 3))
