@@ -1,105 +1,154 @@
-"""DICOM radiographs: stored values -> rescale -> VOI LUT or window -> [0, 1] -> MONOCHROME1 inversion, in that order.
+"""DICOM radiographs: which are taken, how their pixels are decoded, and what is kept of their header.
 
-Only pixels and a short allow-list of tags leave this file. Nothing of the header is printed or logged.
+Only the tags named here are parsed; a name, a birth date or an identifier never becomes a value. Only pixels and
+a short allow-list of codes leave this file, and no message quotes the file.
 """
 
 from __future__ import annotations
 
 import io
-import logging
-import warnings
-from typing import Any
+import re
 
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
-from pydicom.pixels import apply_modality_lut, apply_voi_lut, convert_color_space
+from pydicom.pixels import apply_color_lut, get_decoder
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from core.errors import UserError
 from core.images.picture import Picture
+from core.images.quiet import quiet
+from core.images.tags import number, numbers, tag, text
+from core.images.voi import to_grey
 
 KEPT_TAGS = (
     "Modality", "BodyPartExamined", "ViewPosition", "PhotometricInterpretation", "Rows", "Columns", "BitsStored",
     "PatientOrientation", "Laterality", "BurnedInAnnotation", "PresentationIntentType",
 )  # fmt: skip
+PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+# What decoding needs besides.
+NEEDED_TAGS = (
+    *PIXELS, "SamplesPerPixel", "PlanarConfiguration", "BitsAllocated", "HighBit", "PixelRepresentation",
+    "NumberOfFrames", "ExtendedOffsetTable", "ExtendedOffsetTableLengths", "PixelSpacing", "ImagerPixelSpacing",
+    "ModalityLUTSequence", "RescaleSlope", "RescaleIntercept", "VOILUTSequence", "VOILUTFunction", "WindowCenter",
+    "WindowWidth", "PixelPresentation",
+    *(f"{c}PaletteColorLookupTable{what}" for c in ("Red", "Green", "Blue") for what in ("Descriptor", "Data")),
+    *(f"Segmented{c}PaletteColorLookupTableData" for c in ("Red", "Green", "Blue")),
+)  # fmt: skip
 RADIOGRAPHS = {"CR", "DX", "DR", "RG", "RF", "XA", "OT", "SC", ""}
+# A tag can hold anything, a name too, so a message repeats one only if it is one of these.
+OTHER_MODALITIES = {"CT", "MR", "US", "MG", "NM", "PT", "ES", "GM", "SM", "SR", "PX", "IO", "RTIMAGE", "XC", "KO", "PR"}
+CHEST_WORDS = ("CHEST", "THORAX", "LUNG", "TORAX", "HEART")
+OTHER_PARTS = {
+    "ABDOMEN", "ANKLE", "ARM", "BREAST", "CLAVICLE", "CSPINE", "ELBOW", "EXTREMITY", "FEMUR", "FINGER", "FOOT", "HAND",
+    "HEAD", "HIP", "JAW", "KNEE", "LEG", "LSPINE", "NECK", "PELVIS", "SHOULDER", "SKULL", "SPINE", "TOE", "TSPINE",
+    "WRIST",
+}  # fmt: skip
 MAX_PIXELS = 80_000_000
-
-logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # its messages quote tag contents
+DAMAGED = "This DICOM file is damaged and cannot be read; export it again."
 
 
 def looks_like_dicom(data: bytes) -> bool:
-    """A DICOM preamble, or a bare data set that starts with a plausible group-0008 element."""
+    """A DICOM preamble, or a bare data set that starts with a plausible element of group 0002 or 0008."""
     if data[128:132] == b"DICM":
         return True
-    return len(data) > 8 and data[:2] in (b"\x08\x00", b"\x02\x00") and data[4:6] in (b"UL", b"UI", b"CS", b"\x00\x00")
+    if len(data) < 16:
+        return False
+    if re.match(rb"([\x02\x08]\x00..|\x00[\x02\x08]..)(UL|UI|CS|OB|SH|LO|DA|TM)", data, re.DOTALL):
+        return True
+    # Without value representations, a length of four bytes follows.
+    return data[:2] in (b"\x02\x00", b"\x08\x00") and int.from_bytes(data[4:8], "little") < 1024
 
 
 def read_dicom(data: bytes, digest: str, frame: int) -> Picture:
     """One frame of a DICOM file. Raises UserError with what is wrong and what to do."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        dataset = _parse(data)
-        _refuse(dataset)
-        frames = _frames(dataset)
-        if not 0 <= frame < frames:
-            raise UserError(f"This DICOM file has {frames} frame(s), numbered from 0; there is no frame {frame}.")
-        stored = _decode(dataset, frame)
-        notes = _warnings(dataset)
-        if stored.ndim == 3:
-            return _colour(dataset, stored, digest, frame, frames, notes)
-        return _grey(dataset, stored, digest, frame, frames, notes)
-
-
-def _parse(data: bytes) -> Dataset:
+    quiet()
     try:
-        return pydicom.dcmread(io.BytesIO(data), force=True)
-    except (InvalidDicomError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError, OSError):
-        raise UserError("This DICOM file is damaged and cannot be read; export it again.") from None
+        return _read(data, digest, frame)
+    except UserError:
+        raise
+    except Exception:  # a damaged file can make pydicom raise anything, and the message may quote the file
+        raise UserError(DAMAGED) from None
+
+
+def _read(data: bytes, digest: str, frame: int) -> Picture:
+    dataset = pydicom.dcmread(io.BytesIO(data), force=True, specific_tags=[*KEPT_TAGS, *NEEDED_TAGS])
+    _refuse(dataset)
+    frames = max(1, int(number(dataset, "NumberOfFrames", 1)))
+    if not 0 <= frame < frames:
+        raise UserError(f"This DICOM file has {frames} frame(s), numbered from 0; there is no frame {frame}.")
+    syntax = _syntax(dataset)
+    stored = _decode(dataset, syntax, frame)
+    bits = int(number(dataset, "BitsStored", 8))
+    notes = _warnings(dataset)
+    tags = {name: value for name in KEPT_TAGS if (value := text(dataset, name))}
+    tags["TransferSyntax"] = _name(syntax)
+    spacing = _spacing(dataset)
+    if stored.ndim == 3:
+        palette = text(dataset, "PhotometricInterpretation") == "PALETTE COLOR"
+        bits = 8 * stored.dtype.itemsize if palette or not 1 <= bits <= 32 else bits
+        pixels = np.clip(stored.astype(np.float32) / (2.0**bits - 1), 0, 1)
+        return Picture(
+            pixels=pixels.astype(np.float32), digest=digest, format="DICOM", bits=bits, spacing=spacing, frame=frame,
+            frames=frames, tags=tags, warnings=tuple(notes),
+        )  # fmt: skip
+    grey = to_grey(stored, dataset)
+    inverted = text(dataset, "PhotometricInterpretation") == "MONOCHROME1"
+    if grey.values.min() == grey.values.max():
+        notes.append("Every pixel of this picture has the same value.")
+    return Picture(
+        pixels=1 - grey.pixels if inverted else grey.pixels, digest=digest, format="DICOM", bits=bits,
+        values=grey.values, window=grey.window, inverted=inverted, spacing=spacing, frame=frame, frames=frames,
+        tags=tags, warnings=(*notes, *grey.warnings),
+    )  # fmt: skip
 
 
 def _refuse(dataset: Dataset) -> None:
-    modality = str(dataset.get("Modality", "") or "").upper()
+    modality = text(dataset, "Modality")
     if modality not in RADIOGRAPHS:
-        raise UserError(
-            f"This DICOM file is of modality {modality[:16]}, not a plain radiograph; upload a CR, DX or DR image."
-        )
-    if not any(tag in dataset for tag in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
+        which = f"of modality {modality}" if modality in OTHER_MODALITIES else "of another modality"
+        raise UserError(f"This DICOM file is {which}, not a plain radiograph; upload a CR, DX or DR image.")
+    if not any(name in dataset for name in PIXELS):
         raise UserError("This DICOM file holds no pixels (a report or a reference, perhaps); upload the image itself.")
-    rows, columns = int(dataset.get("Rows", 0) or 0), int(dataset.get("Columns", 0) or 0)
+    rows, columns = int(number(dataset, "Rows", 0)), int(number(dataset, "Columns", 0))
     if rows < 1 or columns < 1:
         raise UserError("This DICOM file does not say how large its picture is; export it again.")
     if rows * columns > MAX_PIXELS:
         raise UserError(f"This DICOM picture has {columns} x {rows} pixels, more than is allowed; export it smaller.")
 
 
-def _frames(dataset: Dataset) -> int:
+def _syntax(dataset: Dataset) -> UID:
+    """The transfer syntax; where the file does not say, the one that its tags were written in."""
+    named = tag(getattr(dataset, "file_meta", Dataset()), "TransferSyntaxUID")
+    if named is not None:
+        return UID(str(named))
+    implicit, little = dataset.original_encoding
+    if implicit:
+        return ImplicitVRLittleEndian
+    return ExplicitVRBigEndian if little is False else ExplicitVRLittleEndian
+
+
+def _name(syntax: UID) -> str:
+    """The standard's name of a transfer syntax; of any other only that it is unknown."""
+    return "unknown" if syntax.name == str(syntax) else str(syntax.name)
+
+
+def _decode(dataset: Dataset, syntax: UID, frame: int) -> np.ndarray:
+    """One frame as stored, [H, W], or as RGB, [H, W, 3]; YBR comes out as RGB, and a palette is applied."""
     try:
-        return max(1, int(dataset.get("NumberOfFrames", 1) or 1))
-    except (TypeError, ValueError):
-        return 1
-
-
-def _decode(dataset: Dataset, frame: int) -> np.ndarray:
-    if "TransferSyntaxUID" not in getattr(dataset, "file_meta", {}):
-        from pydicom.dataset import FileMetaDataset
-        from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-
-        if not hasattr(dataset, "file_meta"):
-            dataset.file_meta = FileMetaDataset()
-        implicit = dataset.original_encoding[0]
-        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
-    syntax = dataset.file_meta.TransferSyntaxUID
-    from pydicom.pixels import pixel_array
-
-    try:
-        array = np.asarray(pixel_array(dataset, index=frame))
-    except (NotImplementedError, RuntimeError, KeyError):
-        name = str(getattr(syntax, "name", syntax))
+        decoder = get_decoder(syntax)
+        known = decoder.is_available
+    except NotImplementedError:
+        known = False
+    if not known:
         raise UserError(
-            f"The pixels of this DICOM file cannot be decoded ({name[:60]}); export it uncompressed or as JPEG 2000."
-        ) from None
+            f"The pixels of this DICOM file cannot be decoded ({_name(syntax)[:60]}); export it uncompressed or as "
+            "JPEG 2000."
+        )
+    try:
+        array = np.asarray(decoder.as_array(dataset, index=frame)[0])
+        if text(dataset, "PhotometricInterpretation") == "PALETTE COLOR" and array.ndim == 2:
+            array = apply_color_lut(array, dataset)[..., :3]
     except Exception:
         raise UserError("The pixels of this DICOM file are damaged or cut short; export it again.") from None
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):
@@ -107,122 +156,28 @@ def _decode(dataset: Dataset, frame: int) -> np.ndarray:
     return array
 
 
-def _grey(dataset: Dataset, stored: np.ndarray, digest: str, frame: int, frames: int, notes: list[str]) -> Picture:
-    values = np.asarray(apply_modality_lut(stored, dataset), np.float32)
-    toned, window = _voi(dataset, stored, values, notes)
-    low, high = float(toned.min()), float(toned.max())
-    if window is not None:
-        low, high = _window_range(dataset, window, toned)
-    pixels = np.clip((toned - low) / (high - low), 0, 1) if high > low else np.zeros_like(toned)
-    inverted = str(dataset.get("PhotometricInterpretation", "")) == "MONOCHROME1"
-    if inverted:
-        pixels = 1 - pixels
-    if high <= low:
-        notes.append("Every pixel of this picture has the same value.")
-    return Picture(
-        pixels=pixels.astype(np.float32), digest=digest, format="DICOM",
-        bits=int(dataset.get("BitsStored", 8) or 8), values=values, window=window or _whole(values),
-        inverted=inverted, spacing=_spacing(dataset), frame=frame, frames=frames, tags=_tags(dataset),
-        warnings=tuple(notes),
-    )  # fmt: skip
-
-
-def _voi(
-    dataset: Dataset, stored: np.ndarray, values: np.ndarray, notes: list[str]
-) -> tuple[np.ndarray, tuple[float, float] | None]:
-    """(values after the file's VOI transform, its window if it is one that shows anything)."""
-    has_lut = "VOILUTSequence" in dataset and len(dataset.VOILUTSequence) > 0
-    centre, width = _first(dataset.get("WindowCenter")), _first(dataset.get("WindowWidth"))
-    if not has_lut:
-        if centre is None or width is None:
-            return values, None
-        low, high = centre - width / 2, centre + width / 2
-        if width < 1 or high <= values.min() or low >= values.max():
-            notes.append("The file's window would show nothing; the whole range of grey is shown instead.")
-            return values, None
-    try:
-        # The LUT indexes stored values after the modality transform, which apply_modality_lut keeps integral.
-        integral = apply_modality_lut(stored, dataset)
-        if has_lut:
-            integral = np.asarray(np.rint(integral), np.int32)
-        toned = np.asarray(apply_voi_lut(integral, dataset, index=0, prefer_lut=True), np.float32)
-    except Exception:
-        notes.append("The file's window or lookup table is not readable; the whole range of grey is shown instead.")
-        return values, None
-    if toned.max() <= toned.min():
-        notes.append("The file's window would show nothing; the whole range of grey is shown instead.")
-        return values, None
-    return toned, None if has_lut else (float(centre or 0), float(width or 1))
-
-
-def _window_range(dataset: Dataset, window: tuple[float, float], toned: np.ndarray) -> tuple[float, float]:
-    """The output range of the window: pydicom maps the window on the range the modality transform can give."""
-    slope = float(dataset.get("RescaleSlope", 1) or 1)
-    intercept = float(dataset.get("RescaleIntercept", 0) or 0)
-    bits = int(dataset.get("BitsStored", 8) or 8)
-    signed = int(dataset.get("PixelRepresentation", 0) or 0) == 1
-    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
-    ends = sorted((low * slope + intercept, high * slope + intercept))
-    return min(ends[0], float(toned.min())), max(ends[1], float(toned.max()))
-
-
-def _colour(dataset: Dataset, stored: np.ndarray, digest: str, frame: int, frames: int, notes: list[str]) -> Picture:
-    space = str(dataset.get("PhotometricInterpretation", "RGB"))
-    if space.startswith("YBR_FULL") and stored.dtype == np.uint8:
-        # pixel_array has already turned what it decoded itself; a plain YBR_FULL file is turned here.
-        stored = (
-            stored if dataset.file_meta.TransferSyntaxUID.is_compressed else convert_color_space(stored, space, "RGB")
-        )
-    scale = float(2 ** int(dataset.get("BitsStored", 8) or 8) - 1)
-    return Picture(
-        pixels=np.clip(stored.astype(np.float32) / scale, 0, 1), digest=digest, format="DICOM",
-        bits=int(dataset.get("BitsStored", 8) or 8), spacing=_spacing(dataset), frame=frame, frames=frames,
-        tags=_tags(dataset), warnings=tuple(notes),
-    )  # fmt: skip
-
-
 def _warnings(dataset: Dataset) -> list[str]:
     notes = []
-    burned = str(dataset.get("BurnedInAnnotation", "") or "").upper()
+    burned = text(dataset, "BurnedInAnnotation")
     if burned == "YES":
         notes.append("The file says that text is burned into its pixels: it may name the patient.")
     elif burned != "NO":
         notes.append(
             "The file does not say whether text is burned into its pixels: look for names before you share it."
         )
-    view = str(dataset.get("ViewPosition", "") or "").upper()
-    if view in {"LL", "RL", "LATERAL", "LAT"}:
+    if text(dataset, "ViewPosition") in {"LL", "RL", "LATERAL", "LAT"}:
         notes.append("The file says this is a lateral view; the classifier knows frontal views only.")
-    part = str(dataset.get("BodyPartExamined", "") or "").upper()
-    if part and not any(word in part for word in ("CHEST", "THORAX", "LUNG", "TORAX", "HEART")):
-        notes.append(f"The file says this is of the body part {part[:24]}, not the chest.")
+    part = text(dataset, "BodyPartExamined")
+    if part and not any(word in part for word in CHEST_WORDS):
+        which = f"the body part {part}" if part in OTHER_PARTS else "another body part"
+        notes.append(f"The file says this is of {which}, not the chest.")
     return notes
 
 
-def _tags(dataset: Dataset) -> dict[str, str]:
-    tags = {name: str(dataset.get(name)) for name in KEPT_TAGS if dataset.get(name) not in (None, "")}
-    syntax = getattr(dataset, "file_meta", {}).get("TransferSyntaxUID")
-    return tags | ({"TransferSyntax": str(syntax.name)} if syntax is not None else {})
-
-
 def _spacing(dataset: Dataset) -> tuple[float, float] | None:
+    """mm between rows and between columns; None when unknown, zero or damaged."""
     for name in ("PixelSpacing", "ImagerPixelSpacing"):
-        try:
-            rows, columns = (float(v) for v in dataset.get(name) or ())
-        except (TypeError, ValueError):
-            continue
-        if rows > 0 and columns > 0:
-            return rows, columns
+        spacing = numbers(dataset, name)
+        if len(spacing) == 2 and min(spacing) > 0:
+            return spacing[0], spacing[1]
     return None
-
-
-def _first(value: Any) -> float | None:
-    try:
-        return float(value[0] if isinstance(value, (list, tuple)) or hasattr(value, "append") else value)
-    except (TypeError, ValueError, IndexError):
-        return None
-
-
-def _whole(values: np.ndarray) -> tuple[float, float]:
-    low, high = float(values.min()), float(values.max())
-    return (low + high) / 2, max(high - low, 1.0)

@@ -8,18 +8,19 @@ import warnings
 
 import pydicom
 
-_DECODERS = re.compile(r"(pydicom|pylibjpeg|openjpeg|libjpeg|PIL)(\.|$)")
+DECODERS = ("pydicom", "pylibjpeg", "openjpeg", "libjpeg", "PIL")
+_MODULES = rf"({'|'.join(DECODERS)})(\.|$)"
 
 
 def quiet() -> None:
-    """Let no decoder log or warn in this process. To be called before each reading.
+    """Let no decoder log or warn in this process. Called before each reading, as others may have undone it.
 
-    Others may put their own filters in front at any time. `warnings.catch_warnings` is not used because it saves
-    and restores one list for all threads: two readings at once could leave each other's filters behind.
+    `warnings.catch_warnings` would not do: it saves and restores one list for all threads, so two readings at
+    once could leave each other's filters behind, or none.
     """
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-    for name in ("pydicom", "pylibjpeg", "openjpeg", "libjpeg", "PIL"):
+    for name in DECODERS:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    if not warnings.filters or warnings.filters[0][3] is not _DECODERS:
-        warnings.filters.insert(0, ("ignore", None, Warning, _DECODERS, 0))  # type: ignore[attr-defined]
-        warnings._filters_mutated()  # type: ignore[attr-defined]
+    # Only when another filter came in front: putting it there again takes it out for a moment.
+    if not warnings.filters or warnings.filters[0][3] != re.compile(_MODULES):
+        warnings.filterwarnings("ignore", module=_MODULES)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from core.errors import UserError
 from core.images.dicom import looks_like_dicom, read_dicom
 from core.images.picture import Picture
+from core.images.quiet import quiet
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
 MAX_PIXELS = 80_000_000  # the largest chest detectors give some 20 megapixels
@@ -39,12 +39,12 @@ def read_picture(source: bytes | str | Path, *, frame: int = 0) -> Picture:
 def _read(data: bytes, frame: int) -> Picture:
     if not data:
         raise UserError("This file is empty; upload it again.")
-    digest = hashlib.sha256(data + frame.to_bytes(4, "little", signed=True)).hexdigest()
+    number = min(max(frame, -1), 2**31 - 1)  # no file has the frames beyond, and none is read
+    digest = hashlib.sha256(data + number.to_bytes(4, "little", signed=True)).hexdigest()
     if looks_like_dicom(data):
         return read_dicom(data, digest, frame)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return _raster(data, digest, frame)
+    quiet()
+    return _raster(data, digest, frame)
 
 
 def _raster(data: bytes, digest: str, frame: int) -> Picture:
@@ -62,8 +62,9 @@ def _raster(data: bytes, digest: str, frame: int) -> Picture:
             raise UserError(f"This picture has {width} x {height} pixels, more than is allowed; export it smaller.")
         if min(width, height) < MIN_SIDE:
             raise UserError(f"This picture has only {width} x {height} pixels; upload a larger one.")
-        kind = str(image.format)
-        frames = int(getattr(image, "n_frames", 1))
+        kind, frames = str(image.format), int(getattr(image, "n_frames", 1))
+        if kind == "MPO":  # a phone's JPEG; what follows the picture is a preview or a depth map
+            kind, frames = "JPEG", 1
         if not 0 <= frame < frames:
             raise UserError(f"This file has {frames} frame(s), numbered from 0; there is no frame {frame}.")
         try:

@@ -111,8 +111,7 @@ def turn(study: Study, place: upload.Place, which: studies.Turn) -> None:
     st.session_state[last] = float(sweep.delta[frame])
     address.write(delta=None if frame == sweep.origin else f"{sweep.delta[frame]:+.2f}")
     st.caption(f"This knob: {study.knob_line(which.target)}")
-    at = {"face": place.face, "crop": place.crop}
-    export.buttons(sweep, frame, full=lambda i: studies.full(study, place.picture, sweep, i, **at), key=key)
+    export.buttons(sweep, frame, full=lambda i: upload.full(study, place, sweep, i), key=key)
 
 
 main()

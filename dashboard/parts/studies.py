@@ -14,7 +14,6 @@ from PIL import Image
 
 from core import studies
 from core.classifiers.gate import GateResult
-from core.explainers.render import full_picture
 from core.explainers.results import Sweep
 from core.images.picture import Picture, Prepared
 from core.images.read import read_picture
@@ -88,13 +87,6 @@ def sweep(which: Turn, _prepared: Prepared) -> Sweep:
 def knob(which: Turn, _prepared: Prepared) -> dict[str, Any]:
     """The same sweep, packed for the browser."""
     return knob_data(sweep(which, _prepared), _prepared, modality=study_named(which.study).modality)
-
-
-def full(
-    study: Study, picture: Picture, sweep: Sweep, frame: int, *, face: int | None, crop: Crop | None
-) -> np.ndarray:
-    """The whole upload at its own size with one frame's change in it. Made for a download, so not kept."""
-    return full_picture(picture, study.prepare(picture, face=face, crop=crop, full=True), sweep, frame)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

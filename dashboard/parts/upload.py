@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import streamlit as st
 
 from core.errors import UserError
+from core.explainers.render import full_picture
+from core.explainers.results import Sweep
 from core.images.picture import Picture, Prepared
 from core.images.prepare import NoFace, SeveralFaces
 from core.studies.study import Study
@@ -148,6 +151,12 @@ def locate(study: Study, picture: Picture) -> Place | None:
         st.error(str(fault))
         return None
     return Place(prepared, f"{picture.digest[:24]}-{face}-{crop}", picture, face, crop)
+
+
+def full(study: Study, place: Place, sweep: Sweep, frame: int) -> np.ndarray:
+    """The whole upload at its own size with one frame's change in it, uint8. Made for a download, so not kept."""
+    prepared = study.prepare(place.picture, face=place.face, crop=place.crop, full=True)
+    return full_picture(place.picture, prepared, sweep, frame)
 
 
 def start_again(picture: Picture) -> None:

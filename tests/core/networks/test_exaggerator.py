@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from toys import shaken, small_config
 
@@ -96,8 +96,7 @@ def test_fine_requests_at_the_ends_stay_apart():
 
 @pytest.mark.parametrize("head", ["residual", "morph"])
 @pytest.mark.parametrize("size", [32, 64])
-@settings(max_examples=5, deadline=None)
-@given(seed=st.integers(0, 1000))
+@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_nothing_asked_changes_nothing_at_all(head, size, seed):
     torch.manual_seed(seed)
     network = shaken(Exaggerator(small_config(head, size=size)), seed=seed)

@@ -112,8 +112,9 @@ def test_the_trainers_own_term_pulls_the_right_way(images):
     )
     trainer = make_trainer(images, AreaBox(), training=alone)
     logs = [trainer.step(i, 0.0) for i in range(30)]
-    early, late = (np.mean([log["f"] for log in part]) for part in (logs[:6], logs[-6:]))
-    assert late < 0.8 * early
+    for name in ("f", "error"):  # the loss, and mean |f(x_d) - target|
+        early, late = (np.mean([log[name] for log in part]) for part in (logs[:6], logs[-6:]))
+        assert 0 < late < 0.8 * early, name
 
 
 # The black box stays what it was
