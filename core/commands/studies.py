@@ -9,9 +9,18 @@ import typer
 from core.commands.show import print_json
 
 
-def studies(as_json: Annotated[bool, typer.Option("--json", help="Print numbers as JSON.")] = False) -> None:
+def studies(
+    as_json: Annotated[bool, typer.Option("--json", help="Print numbers as JSON.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print every measurement as Markdown tables.")] = False,
+) -> None:
     """List the installed studies with what was measured about them."""
+    from core.evaluation.summary import summary
     from core.studies import list_studies, open_study
+
+    if markdown:
+        for info in list_studies():
+            print(f"### {info.name}\n\n{summary(open_study(info.name).metrics)}\n")
+        return
 
     rows: list[dict[str, Any]] = []
     for info in list_studies():
