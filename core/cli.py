@@ -30,11 +30,12 @@ app.command("bench")(bench.bench)
 def dashboard(
     context: typer.Context,
     port: Annotated[int, typer.Option(help="Port of the dashboard.")] = 8501,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "localhost",
     headless: Annotated[bool, typer.Option(help="Do not open a browser.")] = False,
 ) -> None:
     """Without a command: open the dashboard. Research and teaching software, not a medical device."""
     if context.invoked_subcommand is None:
-        raise typer.Exit(serve(port, headless))
+        raise typer.Exit(serve(port, host, headless))
 
 
 def main() -> None:

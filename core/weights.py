@@ -26,6 +26,7 @@ def save_weights(module: nn.Module, path: Path, config: dict[str, Any], *, half:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     save_file(state, part, metadata={"config": json.dumps(config)})
+    part.chmod(0o644)  # safetensors writes files only their owner may read
     part.replace(path)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from core.errors import UserError
 
 
-def serve(port: int, headless: bool) -> int:
+def serve(port: int, host: str, headless: bool) -> int:
     """Run Streamlit on the dashboard with the project's settings, and return its exit code."""
     root = Path(__file__).resolve().parents[2]
     app = root / "dashboard" / "app.py"
@@ -20,7 +20,7 @@ def serve(port: int, headless: bool) -> int:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))}
     command = [
         sys.executable, "-m", "streamlit", "run", str(app), "--server.port", str(port),
-        "--server.headless", str(headless).lower(),
+        "--server.address", host, "--server.headless", str(headless).lower(),
     ]  # fmt: skip
     try:
         return subprocess.call(command, cwd=settings, env=environment)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +11,13 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 NOTICE = "Contralens: research and teaching software, not a medical device"
 _MARGIN = 6
+
+# Pillow's own font, which is everywhere, draws ASCII and a box for the rest.
+_SPELT = str.maketrans({
+    "δ": "delta", "Δ": "Delta", "σ": "sigma", "κ": "kappa", "µ": "u", "μ": "u", "−": "-", "–": "-", "—": "-", "→": "->",
+    "←": "<-", "≥": ">=", "≤": "<=", "≈": "~", "±": "+-", "×": "x", "·": "|", "•": "|", "…": "...", "∞": "inf",
+    "‘": "'", "’": "'", "“": '"', "”": '"', "ß": "ss",
+})  # fmt: skip
 
 
 def gif(frames: np.ndarray, captions: Sequence[str], *, milliseconds: int = 120, side: int = 480) -> bytes:
@@ -23,8 +31,8 @@ def webp(frames: np.ndarray, captions: Sequence[str], *, milliseconds: int = 120
     return _save(_there_and_back(frames, captions, side), "WEBP", duration=milliseconds, quality=85)
 
 
-def apng(frames: np.ndarray, captions: Sequence[str], *, milliseconds: int = 120, side: int = 640) -> bytes:
-    """Animated PNG, there and back, without loss."""
+def apng(frames: np.ndarray, captions: Sequence[str], *, milliseconds: int = 120, side: int = 480) -> bytes:
+    """Animated PNG, there and back, without loss. Its size grows with the square of `side`, in pixels."""
     text = PngImagePlugin.PngInfo()
     text.add_text("Comment", NOTICE)
     return _save(_there_and_back(frames, captions, side), "PNG", duration=milliseconds, pnginfo=text)
@@ -40,7 +48,7 @@ def strip(frames: np.ndarray, captions: Sequence[str], *, notice: str = NOTICE, 
     for cell in cells:
         sheet.paste(cell, (left, 0))
         left += cell.width + _MARGIN
-    ImageDraw.Draw(sheet).text((_MARGIN, cells[0].height + 2), notice, fill="#555555", font=font)
+    ImageDraw.Draw(sheet).text((_MARGIN, cells[0].height + 2), _drawable(notice), fill="#555555", font=font)
     text = PngImagePlugin.PngInfo()
     text.add_text("Comment", notice)
     out = io.BytesIO()
@@ -59,6 +67,7 @@ def _captioned(frame: np.ndarray, caption: str, side: int, notice: str | None) -
     if scale < 1 or min(picture.size) < side / 2:
         size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
         picture = picture.resize(size, Image.Resampling.LANCZOS)
+    caption = _drawable(caption)
     lines = [(caption, _fitting(caption, picture.width, 14), "black")]
     if notice:
         lines.append((notice, _fitting(notice, picture.width, 11), "#555555"))
@@ -68,6 +77,12 @@ def _captioned(frame: np.ndarray, caption: str, side: int, notice: str | None) -
     for i, (text, font, colour) in enumerate(lines):
         draw.text((sheet.width / 2, picture.height + 20 * i + 10), text, fill=colour, font=font, anchor="mm")
     return sheet
+
+
+def _drawable(text: str) -> str:
+    """The text in the letters that the font has: symbols spelt out, accents dropped, "?" for the rest."""
+    spelt = unicodedata.normalize("NFKD", text.translate(_SPELT))
+    return "".join(c for c in spelt if not unicodedata.combining(c)).encode("ascii", "replace").decode("ascii")
 
 
 def _fitting(text: str, width: int, size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:

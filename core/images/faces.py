@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ TEMPLATE = np.array([[0.678, 0.5215], [0.576, 0.529], [0.318, 0.5215], [0.422, 0
 ALIGNED = 0.06
 VIEW_SIDE = 512
 
+_ONE_AT_A_TIME = Lock()  # dlib's detector keeps its pyramid between calls, and pages run in threads
+
 
 @dataclass(frozen=True)
 class Face:
@@ -43,7 +46,11 @@ class SeveralFaces(UserError):
     """More than one face; `faces` are the candidates, left to right."""
 
     def __init__(self, faces: list[Face]) -> None:
-        super().__init__(f"There are {len(faces)} faces in this picture; choose one.")
+        super().__init__(
+            "There is only one face in this picture; leave out which one."
+            if len(faces) == 1
+            else f"There are {len(faces)} faces in this picture; choose one."
+        )
         self.faces = faces
 
 
@@ -77,17 +84,16 @@ def find_faces(picture: Picture) -> list[Face]:
     """Every frontal face, left to right. The search runs at about 640 pixels, so small faces in large crowds are
     passed over.
     """
-    import dlib
-
-    detector, predictor = _networks()
     height, width = picture.size
     scale = min(640 / max(height, width), 3.0)
     small = resize(_rgb(picture), max(1, round(height * scale)), max(1, round(width * scale)))
     search = np.ascontiguousarray(np.rint(small * 255).astype(np.uint8))
-    boxes, scores, _ = detector.run(search, 0, 0.0)
+    with _ONE_AT_A_TIME:
+        detector, predictor = _networks()
+        boxes, scores, _ = detector.run(search, 0, 0.0)
+        found = [(box, score, predictor(search, box)) for box, score in zip(boxes, scores, strict=True)]
     faces = []
-    for box, score in zip(boxes, scores, strict=True):
-        points = predictor(search, dlib.rectangle(box.left(), box.top(), box.right(), box.bottom()))
+    for box, score, points in found:
         landmarks = (np.array([[p.x, p.y] for p in points.parts()], np.float64) + 0.5) / scale
         faces.append(
             Face(
@@ -128,8 +134,12 @@ def manual_frame(
     picture: Picture, centre_x: float, centre_y: float, side: float, max_view: int = VIEW_SIDE
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same for an upright square given by hand: centre and side as fractions of the picture's size, the side of
-    its shorter edge.
+    its shorter edge. Raises UserError for a centre outside of the picture and for a side that is none.
     """
+    if not (0 <= centre_x <= 1 and 0 <= centre_y <= 1):  # NaN is refused too
+        raise UserError("The middle of the cut lies outside of the picture; give fractions from 0 to 1.")
+    if not 0 < side < np.inf:
+        raise UserError("The side of the cut must be a fraction above 0; 1 is the picture's shorter edge.")
     height, width = picture.size
     extent = max(8.0, side * min(height, width))
     left, top = centre_x * width - extent / 2, centre_y * height - extent / 2

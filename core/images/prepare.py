@@ -108,11 +108,32 @@ def paste(pixels: np.ndarray, view: np.ndarray, prepared: Prepared) -> np.ndarra
     planes = delta[..., None] if delta.ndim == 2 else delta
     moved = bilinear(planes, at)
     if prepared.tensor.shape[0] == 3:
-        edge = np.minimum.reduce([u, 1 - u, v, 1 - v])
-        moved = moved * np.clip(edge / FEATHER, 0, 1)[..., None]
+        for edge in _edges_inside(placement, delta.shape[:2], pixels.shape[:2], u, v):
+            moved = moved * np.clip(edge / FEATHER, 0, 1)[..., None]
     moved = np.where(inside[..., None], moved, 0)
     if pixels.ndim == 2:
         moved = moved.mean(2)
     elif moved.shape[2] == 1:
         moved = np.repeat(moved, 3, axis=2)
     return np.where(moved == 0, pixels, np.clip(pixels + moved, 0, 1)).astype(np.float32)
+
+
+def _edges_inside(
+    placement: np.ndarray, view: tuple[int, int], upload: tuple[int, int], u: np.ndarray, v: np.ndarray
+) -> list[np.ndarray]:
+    """The distances, as fractions of the view, to those edges of the view that run through the upload.
+
+    placement: of the view on the upload, in pixels; u, v: [H, W], where in the view each pixel of the upload lies.
+    At the other edges nothing surrounds the face, so there is nothing to fade into.
+    """
+    (h, w), (height, width) = view, upload
+    corners = np.array([[-0.5, -0.5, 1], [w - 0.5, -0.5, 1], [w - 0.5, h - 0.5, 1], [-0.5, h - 0.5, 1]])
+    at = corners @ placement.T + 0.5  # [4, 2] (x, y) from 0 to width or height of the upload
+    edges = []
+    for i, distance in enumerate((v, 1 - u, 1 - v, u)):
+        ends = at[[i, (i + 1) % 4]]
+        # Both ends beyond the same border, or within a pixel of it: none of the edge is inside.
+        beyond = (ends < 1).all(0).any() or (ends > np.array([width, height]) - 1).all(0).any()
+        if not beyond:
+            edges.append(distance)
+    return edges

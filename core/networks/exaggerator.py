@@ -178,14 +178,19 @@ class Exaggerator(nn.Module):
         if self.out_field is not None:
             u = config.shift * torch.tanh(_crossed(self.out_field(h), step))
             u = F.adaptive_avg_pool2d(u, config.field)
-            u = F.conv2d(F.pad(u, (2, 2, 2, 2), mode="replicate"), self.smoothing.expand(2, 1, 5, 5), groups=2)
-            displacement = enlarge(u, size, size)
+            displacement = enlarge(self._smoothed(u), size, size)
         residual = torch.zeros_like(x)
         for band, layer in zip(config.bands, self.out_bands, strict=True):
             r = band.limit * torch.tanh(_crossed(layer(h), step))
-            r = F.pixel_shuffle(r, 2) if band.side == size else F.adaptive_avg_pool2d(r, band.side)
+            # The finest band comes from sub-pixels, in which a checkerboard would otherwise hide.
+            r = self._smoothed(F.pixel_shuffle(r, 2)) if band.side == size else F.adaptive_avg_pool2d(r, band.side)
             residual = residual + enlarge(r, size, size)
         return Change((warp(x, displacement) + residual).clamp(0, 1), displacement, residual)
+
+    def _smoothed(self, field: Tensor) -> Tensor:
+        channels = field.shape[1]
+        kernel = self.smoothing.expand(channels, 1, 5, 5)
+        return F.conv2d(F.pad(field, (2, 2, 2, 2), mode="replicate"), kernel, groups=channels)
 
     def forward(self, x: Tensor, origin: Tensor, wanted: Tensor) -> Change:
         """x: [N, C, S, S]; origin, wanted: [N] probabilities f(x) and f(x) + delta."""

@@ -308,15 +308,15 @@ def test_bench_of_a_study_without_a_sample(contralens, tmp_path, monkeypatch):
 
 
 def test_the_dashboards_exit_code_is_ours(contralens, monkeypatch):
-    monkeypatch.setattr(cli, "serve", lambda port, headless: 3)
+    monkeypatch.setattr(cli, "serve", lambda port, host, headless: 3)
     assert contralens("--headless")[0] == 3
 
 
 def test_options_reach_the_dashboard(contralens, monkeypatch):
     heard = []
-    monkeypatch.setattr(cli, "serve", lambda port, headless: heard.append((port, headless)) or 0)
+    monkeypatch.setattr(cli, "serve", lambda port, host, headless: heard.append((port, host, headless)) or 0)
     assert contralens("--port", "9000", "--headless")[0] == 0
-    assert heard == [(9000, True)]
+    assert heard == [(9000, "localhost", True)]
 
 
 def test_serve_starts_streamlit_on_the_app(monkeypatch):
@@ -324,7 +324,7 @@ def test_serve_starts_streamlit_on_the_app(monkeypatch):
 
     heard = []
     monkeypatch.setattr(serve.subprocess, "call", lambda command, **more: heard.append((command, more)) or 5)
-    assert serve.serve(8765, True) == 5
+    assert serve.serve(8765, "localhost", True) == 5
     command, more = heard[0]
     assert command[1:4] == ["-m", "streamlit", "run"]
     assert Path(command[4]) == ROOT / "dashboard" / "app.py"
