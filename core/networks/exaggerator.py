@@ -218,12 +218,16 @@ def _crossed(increments: Tensor, step: Tensor) -> Tensor:
 
 
 def warp(x: Tensor, displacement: Tensor) -> Tensor:
-    """Sample x at position + displacement. displacement: [N, 2, H, W] (dx, dy) as fractions of the side."""
+    """Sample x at position + displacement. displacement: [N, 2, H, W] (dx, dy) as fractions of the side.
+
+    Where nothing is displaced x comes back to the last bit, which bilinear sampling alone would miss by a rounding.
+    """
     n, _, height, width = displacement.shape
     identity = torch.eye(2, 3, device=x.device, dtype=x.dtype).expand(n, 2, 3)
     grid = F.affine_grid(identity, [n, 1, height, width], align_corners=False)
     grid = grid + 2 * displacement.permute(0, 2, 3, 1)
-    return F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    moved = F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return torch.where((displacement == 0).all(1, keepdim=True), x, moved)
 
 
 def enlarge(field: Tensor, height: int, width: int) -> Tensor:

@@ -15,9 +15,7 @@ FRAMES = np.stack([np.full((90, 80), v, np.uint8) for v in (20, 120, 220)])
 CAPTIONS = ["f = 0.10", "f = 0.50", "f = 0.90"]
 
 
-@pytest.mark.parametrize(
-    ("write", "kind"), [(animate.gif, "GIF"), (animate.webp, "WEBP"), (animate.apng, "PNG")]
-)
+@pytest.mark.parametrize(("write", "kind"), [(animate.gif, "GIF"), (animate.webp, "WEBP"), (animate.apng, "PNG")])
 def test_animations_go_there_and_back(write: Callable[..., bytes], kind: str) -> None:
     image = Image.open(io.BytesIO(write(FRAMES, CAPTIONS)))
     assert image.format == kind
@@ -51,3 +49,19 @@ def test_a_strip_is_a_row() -> None:
 def test_colour_frames_and_long_captions_fit() -> None:
     colour = np.repeat(FRAMES[..., None], 3, axis=3)
     assert animate.strip(colour, ["a caption that is much too long for so small a picture"] * 3)
+
+
+def test_captions_keep_to_the_letters_of_the_font() -> None:
+    pairs = {
+        "δ = −0.20 → 0.80": "delta = -0.20 -> 0.80",
+        "Kardiomegalie, größer é": "Kardiomegalie, grosser e",
+        "心": "?",
+    }
+    for said, drawn in pairs.items():
+        assert animate.strip(FRAMES, [said] * 3, side=300) == animate.strip(FRAMES, [drawn] * 3, side=300)
+        assert animate.gif(FRAMES, [said] * 3, side=300) == animate.gif(FRAMES, [drawn] * 3, side=300)
+
+
+def test_animations_of_large_frames_stay_small_enough_to_send() -> None:
+    large = np.random.default_rng(0).integers(0, 256, (2, 900, 900, 3), np.uint8)
+    assert max(Image.open(io.BytesIO(animate.apng(large, CAPTIONS[:2]))).size) <= 480 + 40

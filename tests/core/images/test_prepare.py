@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -9,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.errors import UserError
+from core.images import faces
 from core.images.faces import TEMPLATE, NoFace, SeveralFaces, find_faces, is_aligned
 from core.images.frame import resize
 from core.images.picture import Picture
@@ -112,3 +117,58 @@ def test_a_pasted_face_fades_into_its_surroundings(astronaut: np.ndarray) -> Non
     changed = np.abs(pasted - astronaut).max(2)
     assert changed[400:].max() == 0
     assert changed.max() == pytest.approx(0.1, abs=0.02)
+
+
+def test_a_face_that_fills_the_upload_does_not_fade_at_its_borders(astronaut: np.ndarray) -> None:
+    aligned = resize(prepare_face(picture(astronaut)).view, 128, 128) * np.float32(0.8)
+    prepared = prepare_face(picture(aligned))
+    assert np.array_equal(prepared.placement, np.eye(2, 3))
+    assert paste(aligned, prepared.view + np.float32(0.1), prepared) == pytest.approx(aligned + 0.1, abs=1e-5)
+
+
+def test_a_cut_at_the_left_border_fades_only_elsewhere(astronaut: np.ndarray) -> None:
+    dark = astronaut * np.float32(0.8)
+    prepared = prepare_face(picture(dark), crop=(0.125, 0.5, 0.25))
+    change = (paste(dark, prepared.view + np.float32(0.1), prepared) - dark).mean(2)
+    assert change[256, 0] == pytest.approx(0.1, abs=1e-4)
+    assert change[256, 64] == pytest.approx(0.1, abs=1e-4)
+    assert change[256, 127] < 0.02
+    assert change[193, 64] < 0.02
+
+
+@pytest.mark.parametrize("crop", [
+    (0.5, 0.5, 0), (0.5, 0.5, -0.3), (0.5, 0.5, np.nan), (0.5, 0.5, np.inf), (np.nan, 0.5, 0.3), (1.2, 0.5, 0.3),
+    (0.5, -0.1, 0.3),
+])  # fmt: skip
+def test_a_cut_that_is_none_is_refused(crop: tuple[float, float, float]) -> None:
+    with pytest.raises(UserError, match="cut"):
+        prepare_face(picture(np.zeros((90, 90, 3))), crop=crop)
+
+
+def test_one_face_is_said_to_be_one(astronaut: np.ndarray) -> None:
+    with pytest.raises(SeveralFaces, match="only one face"):
+        prepare_face(picture(astronaut), face=3)
+
+
+def test_without_dlib_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "dlib", None)
+    faces._networks.cache_clear()
+    with pytest.raises(UserError, match="dlib-bin"):
+        find_faces(picture(np.zeros((90, 90, 3))))
+
+
+def test_the_detector_serves_one_thread_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside: list[int] = []
+
+    class Detector:
+        def run(self, *_: object) -> tuple[list, list, list]:
+            inside.append(1)
+            time.sleep(0.01)
+            assert len(inside) == 1
+            inside.pop()
+            return [], [], []
+
+    monkeypatch.setattr(faces, "_networks", lambda: (Detector(), None))
+    blank = picture(np.zeros((90, 90, 3)))
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(find_faces, [blank] * 8)) == [[]] * 8

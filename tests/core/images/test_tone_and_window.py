@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from core.errors import UserError
 from core.images.frame import chest_frame, resize
@@ -51,48 +52,6 @@ def test_a_flat_picture_does_not_break() -> None:
     assert np.isfinite(measure_tone(flat).apply(flat)).all()
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.floats(-500, 4500), st.floats(2, 5000))
-def test_a_window_is_monotone_and_bounded(centre: float, width: float) -> None:
-    values = np.linspace(-1000, 5000, 400)
-    shown = apply_window(values, centre, width)
-    assert (np.diff(shown) >= 0).all()
-    assert shown.min() >= 0
-    assert shown.max() <= 1
-    assert apply_window(np.array([centre - 0.5]), centre, width)[0] == pytest.approx(0.5, abs=1e-5)
-
-
-def picture(inverted: bool = False) -> Picture:
-    values = np.linspace(0, 4095, 64).reshape(8, 8).astype(np.float32)
-    pixels = values / 4095
-    return Picture(1 - pixels if inverted else pixels, "d", "DICOM", 12, values=values, inverted=inverted)
-
-
-def test_display_never_touches_the_model_path() -> None:
-    p = picture()
-    before = p.pixels.copy()
-    display(p, centre=1000, width=200, invert=True)
-    assert np.array_equal(before, p.pixels)
-
-
-def test_invert_is_one_minus_and_twice_is_nothing() -> None:
-    p = picture()
-    shown = display(p, centre=2000, width=900)
-    assert np.allclose(display(p, centre=2000, width=900, invert=True), 1 - shown)
-    assert np.array_equal(display(p), p.pixels)
-
-
-def test_monochrome1_stays_turned_under_a_window() -> None:
-    assert np.allclose(
-        display(picture(True), centre=2000, width=900), 1 - display(picture(False), centre=2000, width=900), atol=1e-6
-    )
-
-
-def test_a_window_without_width_is_refused() -> None:
-    with pytest.raises(UserError, match="width"):
-        apply_window(np.zeros(3), 0, 0)
-
-
 def test_uniform_borders_are_trimmed_and_content_is_not() -> None:
     bordered = np.zeros((120, 100), np.float32)
     bordered[10:110, 8:92] = film()[:80, :80].mean() + 0.3 * np.random.default_rng(0).random((100, 84))
@@ -107,3 +66,69 @@ def test_very_wide_pictures_are_cut_at_the_centre() -> None:
     frame = chest_frame(wide)
     assert frame.size[1] <= 136
     assert abs((frame.left + frame.right) / 2 - 150) <= 1
+
+
+LEVELS = arrays(np.float32, (6, 5), elements=st.floats(-5000, 70000, width=32))
+CENTRES = st.floats(-2000, 40000)
+WIDTHS = st.floats(1, 70000)
+
+
+def picture(**more) -> Picture:
+    values = np.linspace(0, 4095, 400, dtype=np.float32).reshape(20, 20)
+    return Picture(values / 4095, "digest", "DICOM", **({"values": values} | more))
+
+
+@given(LEVELS, CENTRES, WIDTHS)
+def test_brighter_values_are_never_shown_darker(values, centre, width):
+    shown = apply_window(values, centre, width)
+    assert shown.dtype == np.float32
+    assert shown.min() >= 0
+    assert shown.max() <= 1
+    order = np.argsort(values.ravel())
+    assert (np.diff(shown.ravel()[order]) >= 0).all()
+
+
+@given(LEVELS, CENTRES, WIDTHS)
+def test_inverting_is_one_minus(values, centre, width):
+    shot = picture(values=values)
+    upright = display(shot, centre=centre, width=width)
+    np.testing.assert_array_equal(display(shot, centre=centre, width=width, invert=True), 1 - upright)
+    turned = picture(values=values, inverted=True)
+    np.testing.assert_array_equal(display(turned, centre=centre, width=width), 1 - upright)
+
+
+@given(st.floats(-1000, 1000), st.floats(2, 5000))
+def test_the_ramp_of_the_standard(centre, width):
+    # PS3.3 C.11.2.1.2.1: y = (x - (c - .5)) / (w - 1) + .5, with both ends given
+    ends = np.array([centre - 0.5 - (width - 1) / 2, centre - 0.5, centre - 0.5 + (width - 1) / 2])
+    np.testing.assert_allclose(apply_window(ends, centre, width), [0, 0.5, 1], atol=1e-6)
+
+
+def test_the_standard_s_own_example():
+    # C.11.2.1.2.1: centre 2048, width 4096 leaves 12 bits as they are; width 1 is a threshold
+    values = np.array([0, 1, 2048, 4095], np.float32)
+    np.testing.assert_allclose(apply_window(values, 2048, 4096), values / 4095, atol=1e-7)
+    np.testing.assert_array_equal(apply_window(np.array([9.0, 9.5, 9.6]), 10, 1), [0, 0, 1])
+
+
+@pytest.mark.parametrize("width", [0, -5, 0.5, float("nan")])
+def test_a_window_without_width_is_refused(width):
+    with pytest.raises(UserError, match="at least 1"):
+        apply_window(np.zeros((2, 2)), 0, width)
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_the_window_that_changes_nothing(colour):
+    shape = (20, 20, 3) if colour else (20, 20)
+    shot = Picture(np.random.default_rng(0).random(shape, np.float32), "digest", "PNG")
+    np.testing.assert_allclose(display(shot, centre=128, width=256), shot.pixels, atol=1e-6)
+    np.testing.assert_array_equal(display(shot), shot.pixels)
+    np.testing.assert_array_equal(display(shot, centre=10), shot.pixels)
+
+
+def test_the_model_s_pixels_stay():
+    shot = picture()
+    before = shot.pixels.copy(), shot.values.copy()
+    display(shot, centre=100, width=10, invert=True)
+    np.testing.assert_array_equal(shot.pixels, before[0])
+    np.testing.assert_array_equal(shot.values, before[1])

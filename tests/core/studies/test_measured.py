@@ -1,0 +1,30 @@
+"""What the shipped measurements must hold: numbers `contralens evaluate` wrote, against what was promised."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.studies import list_studies, open_study
+
+
+def _metrics(name: str) -> dict:
+    study = next((s for s in list_studies() if s.name == name), None)
+    if study is None:
+        pytest.skip(f"the study {name} is not installed")
+    return open_study(name).metrics
+
+
+def test_specificity_does_not_depend_on_the_source():
+    """Measured by `contralens evaluate` on held-out negatives of every archive: within ten points of the first."""
+    sources = {k: v["specificity"]["value"] for k, v in _metrics("chest-xray")["sources"].items() if k.startswith("nih_")}
+    assert len(sources) >= 2
+    own = sources.pop("nih_kaggle128")
+    assert all(abs(value - own) <= 0.10 for value in sources.values()), (own, sources)
+
+
+@pytest.mark.parametrize("name", ["chest-xray", "faces"])
+def test_the_gate_keeps_others_out_and_its_own_in(name):
+    gate = _metrics(name)["gate"]
+    assert gate["false_alarms"]["share"] <= 0.05
+    caught = sum(r["share"] * r["n"] for r in gate["caught"].values()) / sum(r["n"] for r in gate["caught"].values())
+    assert caught >= 0.95
