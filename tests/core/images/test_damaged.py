@@ -102,7 +102,7 @@ def test_nothing_warns_of_what_a_file_holds(dicom, ramp, monkeypatch):
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         # Its list of filters is shared by all threads, so no reading may put one back.
-        monkeypatch.setattr(warnings, "catch_warnings", None)
-        with ThreadPoolExecutor(4) as threads:
+        with monkeypatch.context() as patch, ThreadPoolExecutor(4) as threads:
+            patch.setattr(warnings, "catch_warnings", None)
             list(threads.map(read_picture, [odd] * 20))
     assert said == []
