@@ -15,7 +15,9 @@ def evaluate(
     data: Annotated[Path, typer.Option(help="Folder of pictures.")],
     labels: Annotated[Path, typer.Option(help="CSV with a `file` column, one column a label, and `split` if known.")],
     out: Annotated[Path, typer.Option(help="Folder for metrics.json; the study's own folder to update what it ships.")],
-    measure: Annotated[str, typer.Option(help="comma-separated: classifier, references, gate, knobs, identity.")] = "",
+    measure: Annotated[
+        str, typer.Option(help="comma-separated: classifier, references, gate, knobs, identity, pictures.")
+    ] = "",
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     pictures: Annotated[int, typer.Option(help="At most so many queries for the knobs.")] = 500,
     negatives: Annotated[

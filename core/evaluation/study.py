@@ -20,11 +20,12 @@ from core.errors import UserError
 from core.evaluation.classification import classification_report
 from core.evaluation.gate import gate_report
 from core.evaluation.knob import knob_report
+from core.evaluation.pictures import write_strips
 from core.evaluation.verification import verification_report
 from core.images.read import read_picture
 from core.studies.study import Study
 
-MEASURES = ("classifier", "references", "gate", "knobs", "identity")
+MEASURES = ("classifier", "references", "gate", "knobs", "identity", "pictures")
 Report = Callable[[str, int, int], None]
 
 
@@ -103,6 +104,8 @@ def evaluate_study(
             )  # fmt: skip
             metrics.setdefault("identity", {})[target] = about | result
             write()
+    if "pictures" in measures:
+        write_strips(study, out)
     write()
     return metrics
 

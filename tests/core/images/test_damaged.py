@@ -97,7 +97,8 @@ def test_frames_that_are_not_there(dicom, file, ramp, kind, frame):
 def test_nothing_warns_of_what_a_file_holds(dicom, ramp, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # writing such a file warns too
-        odd = dicom(ramp(), Modality="cr", ViewPosition="Jane Doe, seen from afar", BodyPartExamined="Jane Doe, chest")
+        odd = dicom(ramp(), RescaleSlope="1.000000000019700101", PatientAge="Jane Doe, forty")
+    odd = odd.replace(b"ISO_IR 100", b"Doe^Jane 4")
     monkeypatch.setattr(pydicom.config.settings, "reading_validation_mode", pydicom.config.WARN)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")

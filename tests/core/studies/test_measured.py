@@ -16,7 +16,9 @@ def _metrics(name: str) -> dict:
 
 def test_specificity_does_not_depend_on_the_source():
     """Measured by `contralens evaluate` on held-out negatives of every archive: within ten points of the first."""
-    sources = {k: v["specificity"]["value"] for k, v in _metrics("chest-xray")["sources"].items() if k.startswith("nih_")}
+    sources = {
+        k: v["specificity"]["value"] for k, v in _metrics("chest-xray")["sources"].items() if k.startswith("nih_")
+    }
     assert len(sources) >= 2
     own = sources.pop("nih_kaggle128")
     assert all(abs(value - own) <= 0.10 for value in sources.values()), (own, sources)
