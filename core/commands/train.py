@@ -98,11 +98,14 @@ def exaggerator(
     resume: Resume = False,
 ) -> None:
     """Train Progressive Exaggeration for one target of a study's classifier."""
+    from core.networks.exaggerator import HEADS
     from core.studies import open_study
     from core.training.exaggerator import ExaggeratorTraining
     from core.training.loop import start_processes
     from core.training.recipes import SHAPES, train_exaggerator
 
+    if head not in HEADS:
+        raise UserError(f"There is no head '{head}'; choose one of {', '.join(HEADS)}.")
     settings, source = _source(study, data, labels, out, where)
     _threads(threads)
     place = start_processes(choose_device(device))
