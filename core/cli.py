@@ -41,20 +41,17 @@ def dashboard(
 def main() -> None:
     """Entry point of the console script."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)  # click hands back the code of an Exit, and 130 after Ctrl-C
     except UserError as fault:
         _fail(str(fault))
-    except typer.Abort:
-        sys.exit(130)
-    except typer.Exit as end:
-        sys.exit(end.exit_code)
-    except KeyboardInterrupt:
+    except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
     except Exception as fault:
         # typer.TyperUsage and click's own errors: a wrong option is a user's mistake too.
         if hasattr(fault, "format_message"):
             _fail(fault.format_message())
         raise
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _fail(sentence: str) -> None:

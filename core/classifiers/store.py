@@ -20,6 +20,6 @@ def load_classifier(path: Path, device: str = "cpu") -> Classifier:
     try:
         model = Classifier(**(config | {"targets": tuple(config["targets"])}))
         model.load_state_dict(state)
-    except (KeyError, TypeError, RuntimeError) as fault:
+    except (KeyError, TypeError, ValueError, RuntimeError) as fault:
         raise UserError(f"{path} does not hold a classifier of this version ({fault}).") from None
     return model.to(device).freeze()

@@ -33,8 +33,8 @@ def bench(
         "studies": {},
     }
     for study in opened:
-        if not study.knobs:
-            continue
+        if not study.knobs or not study.samples:
+            continue  # nothing to turn, or nothing to turn it on
         upload = study.sample(study.samples[0].name)
         target = study.knobs[0]
         picture = read_picture(upload)

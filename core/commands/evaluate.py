@@ -43,6 +43,9 @@ def evaluate(
         print_json(metrics)
         return
     for target, report in metrics.get("classifier", {}).get("targets", {}).items():
+        if not report["n"] or report["auc"]["value"] is None:
+            print(f"{target}: not measurable, its labels are all alike or unknown (n = {report['n']})")
+            continue
         auc, accuracy = report["auc"]["value"], report["accuracy"]["value"]
         print(f"{target}: AUC {auc:.3f}, accuracy {accuracy:.3f} (n = {report['n']})")
     for target, heads in metrics.get("knobs", {}).items():

@@ -8,6 +8,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from core.errors import UserError
+
 
 def print_json(value: Any) -> None:
     """A result's numbers on stdout."""
@@ -48,9 +50,12 @@ class Bar:
 
 
 def choose_device(device: str) -> str:
-    """'auto' -> cuda where there is one, else cpu."""
-    if device != "auto":
-        return device
+    """'auto' -> cuda where there is one, else cpu. Raises UserError for a device that is not there."""
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    there = torch.cuda.is_available()
+    if device == "auto":
+        return "cuda" if there else "cpu"
+    if device == "cpu" or (there and device.split(":")[0] == "cuda"):
+        return device
+    raise UserError(f"There is no device '{device}' on this machine; pass --device cpu{' or cuda' if there else ''}.")

@@ -72,6 +72,9 @@ def classifier(
     bar.close()
     for target, numbers in report.items():
         auc, accuracy = numbers["auc"], numbers["accuracy"]
+        if auc["value"] is None:
+            print(f"{target} (val): the labels are all alike, so there is nothing to measure")
+            continue
         span = f"[{auc['low']:.3f}, {auc['high']:.3f}]"
         print(f"{target} (val): AUC {auc['value']:.3f} {span}, accuracy {accuracy['value']:.3f}")
     print(f"written: {out / 'classifier.safetensors'}")

@@ -51,6 +51,8 @@ def classification_report(labels: np.ndarray, probabilities: np.ndarray, *, seed
     """Everything metrics.json says of one target. labels, probabilities: [N]; unknown labels left out before."""
     measure = {"auc": auc, "accuracy": accuracy, "ece": expected_calibration_error}
     report: dict[str, Any] = {"n": len(labels), "positives": int((labels == 1).sum())}
+    if not len(labels):
+        return report
     for name, function in measure.items():
         report[name] = bootstrap(function, labels, probabilities, seed=seed).to_dict()
     negative, positive = labels == 0, labels == 1

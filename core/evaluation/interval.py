@@ -16,9 +16,9 @@ class Interval:
     low: float
     high: float
 
-    def to_dict(self) -> dict[str, float]:
-        """For metrics.json, rounded to what the sample size supports."""
-        return {name: round(v, 5) for name, v in asdict(self).items()}
+    def to_dict(self) -> dict[str, float | None]:
+        """For metrics.json, rounded; None where there is no such number (an AUC of one class)."""
+        return {name: round(v, 5) if np.isfinite(v) else None for name, v in asdict(self).items()}
 
 
 def bootstrap(statistic: Callable[..., float], *samples: np.ndarray, rounds: int = 1000, seed: int = 0) -> Interval:

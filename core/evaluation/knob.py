@@ -45,7 +45,7 @@ def knob_report(
     return report
 
 
-def closeness(table: SweepTable, *, seed: int = 0) -> dict[str, float]:
+def closeness(table: SweepTable, *, seed: int = 0) -> dict[str, float | None]:
     """Latent space closeness over all pictures and requests, with its interval."""
     hits = np.stack(
         [

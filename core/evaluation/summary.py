@@ -18,7 +18,9 @@ def summary(metrics: dict[str, Any]) -> str:
     return "\n\n".join(p for p in parts if p)
 
 
-def _interval(part: dict[str, float], digits: int = 3) -> str:
+def _interval(part: dict[str, float | None], digits: int = 3) -> str:
+    if any(part[k] is None for k in ("value", "low", "high")):
+        return "-"
     return f"{part['value']:.{digits}f} ({part['low']:.{digits}f} to {part['high']:.{digits}f})"
 
 
@@ -38,6 +40,7 @@ def _classifiers(metrics: dict[str, Any]) -> str:
     rows = [
         [who, target, str(r["n"]), _interval(r["auc"]), _interval(r["accuracy"]), _interval(r["ece"])]
         for who, target, r in named
+        if r["n"]
     ]
     return _table(["network", "target", "n", "AUC", "accuracy", "calibration error"], rows) if rows else ""
 

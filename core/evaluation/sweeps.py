@@ -46,7 +46,7 @@ def run_sweeps(
 ) -> SweepTable:
     """Sweep every picture of images [N, C, S, S] uint8."""
     bins, continuous = network.config.bins, network.config.continuous
-    goal = torch.tensor(requests, device=device)
+    goal = torch.tensor([float(r) for r in requests], device=device)
     kept: dict[str, list[np.ndarray]] = {
         name: []
         for name in (

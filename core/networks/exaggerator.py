@@ -178,13 +178,14 @@ class Exaggerator(nn.Module):
         if self.out_field is not None:
             u = config.shift * torch.tanh(_crossed(self.out_field(h), step))
             u = F.adaptive_avg_pool2d(u, config.field)
-            displacement = enlarge(self._smoothed(u), size, size)
+            # Bicubic enlargement overshoots; the bound holds nevertheless.
+            displacement = enlarge(self._smoothed(u), size, size).clamp(-config.shift, config.shift)
         residual = torch.zeros_like(x)
         for band, layer in zip(config.bands, self.out_bands, strict=True):
             r = band.limit * torch.tanh(_crossed(layer(h), step))
             # The finest band comes from sub-pixels, in which a checkerboard would otherwise hide.
             r = self._smoothed(F.pixel_shuffle(r, 2)) if band.side == size else F.adaptive_avg_pool2d(r, band.side)
-            residual = residual + enlarge(r, size, size)
+            residual = residual + enlarge(r, size, size).clamp(-band.limit, band.limit)
         return Change((warp(x, displacement) + residual).clamp(0, 1), displacement, residual)
 
     def _smoothed(self, field: Tensor) -> Tensor:

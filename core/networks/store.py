@@ -23,6 +23,6 @@ def load_exaggerator(path: Path, device: torch.device | str = "cpu") -> Exaggera
     try:
         model = Exaggerator(ExaggeratorConfig.from_dict(config["network"]))
         model.load_state_dict(state)
-    except (KeyError, TypeError, RuntimeError) as fault:
+    except (KeyError, TypeError, ValueError, RuntimeError) as fault:
         raise UserError(f"{path} does not hold an exaggerator of this version ({fault}).") from None
     return model.to(device).eval().requires_grad_(False)

@@ -26,6 +26,17 @@ from core.networks.store import load_exaggerator
 from core.studies.samples import Sample, read_sample
 
 MODALITIES = ("chest", "face")
+REQUIRED = {
+    "study": ("name", "title", "modality", "summary", "size", "channels"),
+    "classifier": ("file", "targets"),
+}
+IF_THERE = {
+    "witness": ("file", "targets"),
+    "gate": ("file", "threshold"),
+    "oracle": ("target", "file"),
+    "knob": ("target", "head", "file"),
+    "sample": ("name", "title", "package", "path", "credit"),
+}
 
 
 @dataclass(frozen=True)
@@ -96,7 +107,7 @@ class Study:
     def headline(self, target: str) -> str:
         """One line of measured quality for a target, or that there is none."""
         found = self.metrics.get("classifier", {}).get("targets", {}).get(target)
-        if not found:
+        if not found or not found["n"] or None in found["auc"].values():
             return f"The quality of this classifier for {label(target)} has not been measured."
         auc, accuracy = found["auc"], found["accuracy"]
         line = (
@@ -240,13 +251,16 @@ def read_settings(folder: Path) -> dict[str, Any]:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as fault:
         raise UserError(f"{path} is not valid TOML: {fault}.") from None
-    for table, keys in {
-        "study": ("name", "title", "modality", "summary", "size", "channels"),
-        "classifier": ("file", "targets"),
-    }.items():
+    for table, keys in REQUIRED.items():
         for key in keys:
             if key not in settings.get(table, {}):
                 raise UserError(f"{path} lacks '{key}' in [{table}].")
+    for table, keys in IF_THERE.items():
+        entries = settings.get(table, [])
+        for entry in entries if isinstance(entries, list) else [entries]:
+            for key in keys:
+                if key not in entry:
+                    raise UserError(f"{path} lacks '{key}' in [{table}].")
     if settings["study"]["modality"] not in MODALITIES:
         raise UserError(f"{path}: modality must be one of {', '.join(MODALITIES)}.")
     return settings

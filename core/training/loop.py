@@ -75,8 +75,7 @@ def run(
         saved = torch.load(state_file, map_location="cpu", weights_only=False)  # our own file, not a user's
         trainer.restore(saved["trainer"])
         first, spent = saved["step"], saved["seconds"]
-        if budget.minutes is None:  # otherwise the minutes are counted from here, and the steps anew
-            total = total or saved["total"]
+        total = total or saved["total"]
     limit = None if budget.minutes is None else budget.minutes * 60 + spent
     start = time.monotonic() - spent
     last_save, last, index, stop = time.monotonic(), {}, first, "finished"

@@ -77,6 +77,9 @@ def train_classifier(
     train, val = table.split("train"), table.split("val")
     if not len(train) or not len(val):
         raise UserError("The label file needs rows in both 'train' and 'val'.")
+    for target in config.targets:
+        if np.isnan(val.label(target)).all():
+            raise UserError(f"'{target}' has no known label in split 'val', so it could not be calibrated.")
     config = replace(config, channels=1 if source.modality == "chest" else 3, size=source.size)
     trainer = ClassifierTrainer(config, source.images(train), _labels(train, config.targets + config.auxiliary), place)
     outcome = run(trainer, budget, out, resume=resume, progress=progress)
@@ -112,6 +115,8 @@ def train_exaggerator(
     """
     place = start_processes(device)
     train = source.table().split("train")
+    if not len(train):
+        raise UserError("The label file has no rows in split 'train'; a knob is trained on those.")
     trainer = ExaggeratorTrainer(config, training, f, source.images(train), place)
     outcome = run(trainer, budget, out, resume=resume, progress=progress)
     if is_main():
