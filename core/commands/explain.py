@@ -27,7 +27,7 @@ def exaggeration(
     ] = "chest-xray",
     target: Annotated[str | None, typer.Option(help="The finding; by default the study's first.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the animation, the strip and the numbers.")] = None,
-    mode: Annotated[str, typer.Option(help="direct or calibrated.")] = "direct",
+    mode: Annotated[str, typer.Option(help="calibrated or direct.")] = "calibrated",
     head: Annotated[str | None, typer.Option(help="paper, residual or morph; by default the study's first.")] = None,
     frame: Annotated[int, typer.Option(help="Frame of a multi-frame file.")] = 0,
     face: Annotated[int | None, typer.Option(help="Which face, when there are several.")] = None,

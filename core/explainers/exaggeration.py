@@ -39,7 +39,7 @@ class ExaggerationConfig:
     views in pixels.
     """
 
-    mode: str = "direct"
+    mode: str = "calibrated"
     head: str | None = None
     requests: tuple[float, ...] = REQUESTS
     tolerance: float = 0.02

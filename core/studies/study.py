@@ -124,9 +124,10 @@ class Study:
         found = heads.get(self.heads(target)[0]) if self.heads(target) else None
         if not found:
             return "The quality of this knob has not been measured."
-        direct = found["direct"]
+        direct = found.get("calibrated", found["direct"])
         line = (
-            f"On {direct['n']} held-out pictures f misses the request by {direct['error']['value']:.3f} on average, "
+            f"On {direct['n']} held-out pictures f misses the request by {direct['error']['value']:.3f} on average "
+            f"({found['direct']['error']['value']:.3f} as trained), "
             f"reaches > .9 for {direct['top']['value']:.0%} and < .1 for {direct['bottom']['value']:.0%}"
         )
         if "witness_ratio" in direct:

@@ -15,10 +15,10 @@ from dashboard.parts.viewer import show_viewer
 from dashboard.parts.words import percent
 
 CARD = Path(__file__).with_name("card.py")
-MODES = {"direct": "As trained", "calibrated": "Calibrated"}
+MODES = {"calibrated": "Calibrated", "direct": "As trained"}
 MODE_HELP = (
-    "As trained: the request goes to the generator as it is, and the curve shows how well it is met. "
-    "Calibrated: for every frame the condition is searched at which the classifier answers what was asked."
+    "Calibrated: for every frame the condition is searched at which the classifier answers what was asked. "
+    "As trained: the request goes to the generator as it is, and the curve shows how well it is met."
 )
 HEAD_HELP = "How the changed picture is made: repainted (paper), added to (residual), or moved and shaded (morph)."
 
@@ -96,13 +96,17 @@ def classifier_says(study: Study, place: upload.Place) -> None:
         if len(heads) > 1:
             st.segmented_control("Head", heads, key="head", required=True, help=HEAD_HELP, persist_state="session")
     address.write(target=target, mode=mode, head=st.session_state.head if len(heads) > 1 else None)
-    turn(study, place, studies.Turn(study.name, place.key, target, mode or "direct", st.session_state.head))
+    turn(study, place, studies.Turn(study.name, place.key, target, mode or "calibrated", st.session_state.head))
 
 
 @st.fragment
 def turn(study: Study, place: upload.Place, which: studies.Turn) -> None:
     """The knob, what it shows in words, and downloads. Only this part runs again when the knob is released."""
-    sweep = studies.sweep(which, place.prepared)
+    try:
+        sweep = studies.sweep(which, place.prepared)
+    except UserError as fault:  # a fragment's errors do not reach the page around it
+        st.error(str(fault))
+        return
     key, last = f"knob-{which.key}", f"delta-{study.name}-{place.key}-{which.target}"
     if key not in st.session_state:  # the knob is new on the screen; while it stays there its start must not change
         wanted = st.session_state.get(last, address.asked_number("delta"))

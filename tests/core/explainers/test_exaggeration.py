@@ -88,7 +88,7 @@ def test_shapes_and_facts():
     assert result.residual.shape == (k, 1, 32, 32)
     assert result.views.shape == (k, 48, 48)
     assert result.views.dtype == np.uint8
-    assert (result.study, result.target, result.mode, result.digest) == ("toy", "Large", "direct", "ab" * 32)
+    assert (result.study, result.target, result.mode, result.digest) == ("toy", "Large", "calibrated", "ab" * 32)
     assert result.reached.tolist() == (np.abs(result.achieved - result.requested) <= 0.02).tolist()
     assert result.provenance.seed == 7
     assert result.provenance.device == "cpu"
@@ -134,7 +134,7 @@ def test_the_witness_is_asked_about_the_same_frames():
 
 def test_the_direct_mode_asks_for_the_request_itself():
     # log-odds move by .5 a bin, and .1 of probability is one bin: f(x_d) is known by hand.
-    result = sweep(requests=(0.2, 0.9))
+    result = sweep(requests=(0.2, 0.9), mode="direct")
     logit = np.log(result.query / (1 - result.query))
     expected = 1 / (1 + np.exp(-(logit + 0.5 * 10 * result.delta)))
     np.testing.assert_allclose(result.achieved, expected, atol=1e-4)
@@ -171,7 +171,7 @@ def test_what_cannot_be_reached_is_said():
 
 
 def test_direct_misses_point_to_the_calibrated_mode():
-    stop = sweep(TintNetwork(slope=0.01), requests=(0.05, 0.95)).provenance.stop
+    stop = sweep(TintNetwork(slope=0.01), requests=(0.05, 0.95), mode="direct").provenance.stop
     assert "2 of 3 requests were missed by more than 0.02" in stop
     assert "calibrated" in stop
 
