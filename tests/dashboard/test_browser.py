@@ -156,7 +156,7 @@ def test_turns_without_the_server(visit):
 
 def test_keys(visit):
     """An arrow key is one frame, Home and End are the ends, D switches the overlay, I the inversion."""
-    page = visit("?sample=drawn")
+    page = visit("?sample=drawn&mode=direct")
     knob = ready(page)
     slider = page.locator('input[data-set="frame"]')
     start = int(knob.get_attribute("data-frame"))
