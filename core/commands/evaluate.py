@@ -20,6 +20,7 @@ def evaluate(
     ] = "",
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     pictures: Annotated[int, typer.Option(help="At most so many queries for the knobs.")] = 500,
+    heads: Annotated[str, typer.Option(help="Comma-separated: only these heads of the knobs; by default all.")] = "",
     negatives: Annotated[
         list[Path] | None, typer.Option(help="Folder of other pictures for the gate; repeatable.")
     ] = None,
@@ -35,8 +36,9 @@ def evaluate(
     bar = Bar()
     metrics = evaluate_study(
         open_study(study), read_table(data, labels), out,
-        measures=tuple(m.strip() for m in measure.split(",") if m.strip()) or MEASURES,
-        split=split, pictures=pictures, negatives=tuple(negatives or ()), cache=cache, seed=seed, report=bar.named,
+        measures=_names(measure) or MEASURES,
+        split=split, pictures=pictures, heads=_names(heads), negatives=tuple(negatives or ()), cache=cache, seed=seed,
+        report=bar.named,
     )  # fmt: skip
     bar.close()
     if as_json:
@@ -48,8 +50,8 @@ def evaluate(
             continue
         auc, accuracy = report["auc"]["value"], report["accuracy"]["value"]
         print(f"{target}: AUC {auc:.3f}, accuracy {accuracy:.3f} (n = {report['n']})")
-    for target, heads in metrics.get("knobs", {}).items():
-        for head, report in heads.items():
+    for target, found in metrics.get("knobs", {}).items():
+        for head, report in found.items():
             direct = report["direct"]
             print(
                 f"knob {target}, {head}: error {direct['error']['value']:.3f}, "
@@ -58,3 +60,7 @@ def evaluate(
                 f"witness {direct.get('witness_ratio', {}).get('value', float('nan')):.2f}"
             )
     print(f"written: {out / 'metrics.json'}")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(n.strip() for n in text.split(",") if n.strip())

@@ -37,6 +37,7 @@ def evaluate_study(
     measures: tuple[str, ...] = MEASURES,
     split: str = "test",
     pictures: int = 500,
+    heads: tuple[str, ...] = (),
     negatives: tuple[Path, ...] = (),
     cache: Path | None = None,
     seed: int = 0,
@@ -44,7 +45,8 @@ def evaluate_study(
 ) -> dict[str, Any]:
     """Measure, merge into out/metrics.json (older measures that were not asked for stay), and return it.
 
-    pictures: at most so many of the split for the knob; the classifier is measured on all of them.
+    pictures: at most so many of the split for the knob; the classifier is measured on all of them. heads: only
+    these heads of the knobs; by default all.
     """
     unknown = set(measures) - set(MEASURES)
     if unknown:
@@ -86,6 +88,8 @@ def evaluate_study(
     if "knobs" in measures:
         for knob in study.settings.get("knob", []):
             target, head = knob["target"], knob["head"]
+            if heads and head not in heads:
+                continue
             chosen = _choose(study, rows, target, pictures, seed)
             result = knob_report(
                 study.exaggerator(target, head), study.blackbox(target), study.witness(target), study.features(),
