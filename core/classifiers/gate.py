@@ -32,7 +32,12 @@ _NAMES = {"chest": "a frontal chest x-ray", "face": "a face seen from the front"
 
 
 def check(
-    gate: BlackBox | None, threshold: float, modality: str, prepared: Prepared, picture: Picture | None
+    gate: BlackBox | None,
+    threshold: float,
+    modality: str,
+    prepared: Prepared,
+    picture: Picture | None,
+    device: torch.device | str = "cpu",
 ) -> GateResult:
     """Judge one prepared picture. Without a gate everything passes, and the sentence says so."""
     name = _NAMES.get(modality, "a picture of this study's kind")
@@ -45,7 +50,7 @@ def check(
     if gate is None:
         return GateResult(True, 1.0, f"Whether this is {name} was not checked: the study has no gate.")
     with torch.no_grad():
-        score = float(gate.posterior(torch.from_numpy(prepared.tensor)[None])[0])
+        score = float(gate.posterior(torch.from_numpy(prepared.tensor)[None].to(device))[0])
     if score < threshold:
         return GateResult(False, score, refusal)
     return GateResult(True, score, f"Looks like {name}.")

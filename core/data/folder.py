@@ -35,6 +35,8 @@ def folder_images(
     names = ["train"] * 8 + ["val", "test"]
     files = [p for p in files if names[int(hashlib.sha256(p.name.encode()).hexdigest(), 16) % 10] == split]
     order = np.random.default_rng(seed).permutation(len(files))[:most]
+    if not len(order):
+        raise UserError(f"There are no pictures in {folder} that fall into the split '{split}'; add more.")
     images = []
     for i in order:
         images.append(np.rint(training_image(files[i], modality, size) * 255).astype(np.uint8))

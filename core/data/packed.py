@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def packed_images(
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
     """[N, C, size, size] uint8, from `cache` if the same table was packed there before."""
-    file = cache / f"images-{table.describe()['digest']}-{modality}-{size}.npy"
+    file = cache / f"images-{_fingerprint(table)}-{modality}-{size}.npy"
     if file.is_file():
         return np.load(file)
     images = load_images(table, lambda path: training_image(path, modality, size), progress=progress)
@@ -45,3 +46,12 @@ def packed_images(
     np.save(part, images)
     part.replace(file)
     return images
+
+
+def _fingerprint(table: LabelledTable) -> str:
+    """Names, labels, place, sizes and times of a table's files: another folder's pictures are other pictures."""
+    digest = hashlib.sha256(str(table.describe()["digest"]).encode() + str(table.folder.resolve()).encode())
+    for name in table.files:
+        about = (table.folder / name).stat()
+        digest.update(f"{about.st_size} {about.st_mtime_ns}".encode())
+    return digest.hexdigest()[:16]

@@ -45,6 +45,11 @@ class LabelledTable:
             values = [names[v] if v in names else float(v) for v in self.columns[column]]
         except ValueError as fault:
             raise UserError(f"Column '{name}' of the label file is not 0/1: {fault}.") from None
+        odd = next(
+            (t for t, v in zip(self.columns[column], values, strict=True) if v not in (0.0, 1.0) and v == v), None
+        )
+        if odd is not None:
+            raise UserError(f"Column '{name}' of the label file is not 0/1: it holds '{odd}'.")
         return np.array(values, dtype=np.float32)
 
     def where(self, keep: np.ndarray) -> LabelledTable:
@@ -82,15 +87,21 @@ def read_table(folder: Path, labels: Path) -> LabelledTable:
     """
     if not labels.is_file():
         raise UserError(f"There is no label file at {labels}; pass one with --labels.")
-    with labels.open(newline="", encoding="utf-8-sig") as handle:
-        reader = csv.DictReader(handle)
-        rows = list(reader)
-        names = list(reader.fieldnames or [])
+    try:
+        with labels.open(newline="", encoding="utf-8-sig") as handle:
+            reader = csv.DictReader(handle)
+            rows = list(reader)
+            names = list(reader.fieldnames or [])
+    except (UnicodeDecodeError, csv.Error):
+        raise UserError(f"{labels} is not a CSV file in UTF-8; save it as one.") from None
     if "file" not in names:
         raise UserError(f"{labels} has no column 'file'; add one with the image file names.")
     if not rows:
         raise UserError(f"{labels} has a header but no rows.")
-    missing = [r["file"] for r in rows if not (folder / r["file"]).is_file()]
+    files = [(r["file"] or "").strip() for r in rows]
+    if "" in files:
+        raise UserError(f"{labels} has a row without a file name, row {files.index('') + 2}.")
+    missing = [name for name in files if not (folder / name).is_file()]
     if missing:
         raise UserError(
             f"{labels} names {len(missing)} files that are not in {folder}, {missing[0]} first; "

@@ -1,8 +1,8 @@
 """Fields found at network resolution, applied to the picture as it was uploaded.
 
 The displacement and the residual are smooth, so they may be enlarged to any size; the upload's own detail is
-moved and shaded, never resampled down. The residual is known at the canonical tone: the view goes there,
-is changed, and comes back by the inverse of its own tone curve.
+moved and shaded, never resampled down. The residual is known at the canonical tone: what it does there is
+carried over to the upload's tone by the slope of its own tone curve.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from core.images.picture import Picture, Prepared
 from core.images.prepare import paste
 from core.networks.exaggerator import Change, enlarge, warp
 
-_LEVELS = 4096
+_LEVELS = 6144
 
 
 def render_views(prepared: Prepared, change: Change, side: int, keep: int | None = None) -> np.ndarray:
@@ -36,22 +36,25 @@ def render_views(prepared: Prepared, change: Change, side: int, keep: int | None
 def render(view: np.ndarray, prepared: Prepared, change: Change, index: int) -> np.ndarray:
     """One frame at the resolution of `view` ([H, W] or [H, W, 3] in [0, 1], the upload's tone); same shape."""
     planes = view[..., None] if view.ndim == 2 else view
-    canonical = torch.from_numpy(np.ascontiguousarray(prepared.tone.apply(planes))).permute(2, 0, 1)[None]
     height, width = planes.shape[:2]
     one = slice(index, index + 1)
     displacement = enlarge(change.displacement[one].cpu(), height, width)
     residual = enlarge(change.residual[one].cpu(), height, width)
-    moved = _warp_channels(canonical, displacement)
-    if residual.shape[1] == 1 and moved.shape[1] == 3:
-        residual = residual.expand(-1, 3, -1, -1)
-    changed = (moved + residual).clamp(0, 1)[0]
-    back = torch.from_numpy(prepared.tone.invert(np.linspace(0, 1, _LEVELS)))
-    position = changed * (_LEVELS - 1)
-    floor = position.floor().long().clamp(max=_LEVELS - 2)
-    share = position - floor
-    toned = back[floor] * (1 - share) + back[floor + 1] * share
-    pixels = toned.permute(1, 2, 0).numpy().astype(np.float32)
+    shown = torch.from_numpy(np.ascontiguousarray(planes, dtype=np.float32)).permute(2, 0, 1)[None]
+    moved = _warp_channels(shown, displacement)[0]
+    canonical = torch.from_numpy(prepared.tone.apply(moved.numpy()))
+    back = torch.from_numpy(prepared.tone.gentle(np.linspace(-1, 2, _LEVELS)))
+    toned = moved + _look_up(back, canonical + residual[0]) - _look_up(back, canonical)
+    pixels = toned.clamp(0, 1).permute(1, 2, 0).numpy().astype(np.float32)
     return pixels[..., 0] if view.ndim == 2 else pixels
+
+
+def _look_up(table: Tensor, levels: Tensor) -> Tensor:
+    """Linear interpolation in a table over [-1, 2]."""
+    position = (levels.clamp(-1, 2) + 1) / 3 * (len(table) - 1)
+    floor = position.floor().long().clamp(max=len(table) - 2)
+    share = position - floor
+    return table[floor] * (1 - share) + table[floor + 1] * share
 
 
 def full_picture(picture: Picture, prepared: Prepared, sweep: Sweep, index: int) -> np.ndarray:

@@ -40,6 +40,21 @@ class ToneCurve:
         """Canonical tone -> upload tone, same shape, float32 in [0, 1]."""
         return np.interp(pixels, self.target, self.source).astype(np.float32)
 
+    def gentle(self, levels: np.ndarray) -> np.ndarray:
+        """The way back without its steep ends, for changes: canonical levels, also outside of [0, 1] -> upload tone.
+
+        Beyond the outermost quantiles the exact inverse falls to black or white within a few levels; a change that
+        only just passes them would be shown as a hole. Here the slope near the ends goes on instead.
+        """
+        if len(self.source) < 8:
+            return np.asarray(levels, np.float32)
+        inner_source, inner_target = self.source[1:-1], self.target[1:-1]
+        low = (inner_source[3] - inner_source[0]) / (inner_target[3] - inner_target[0])
+        high = (inner_source[-1] - inner_source[-4]) / (inner_target[-1] - inner_target[-4])
+        middle = np.interp(levels, inner_target, inner_source)
+        below, above = np.minimum(levels - inner_target[0], 0), np.maximum(levels - inner_target[-1], 0)
+        return (middle + low * below + high * above).astype(np.float32)
+
 
 IDENTITY = ToneCurve(np.array([0.0, 1.0]), np.array([0.0, 1.0]))
 

@@ -214,7 +214,7 @@ class Study:
         settings = self.settings.get("gate")
         gate = self._classifier(settings["file"]).target("in_domain") if settings else None
         threshold = settings["threshold"] if settings else 0.0
-        return check(gate, threshold, self.modality, prepared, picture)
+        return check(gate, threshold, self.modality, prepared, picture, self.device)
 
     @torch.no_grad()
     def predict(self, prepared: Prepared) -> dict[str, float]:

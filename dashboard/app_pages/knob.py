@@ -73,7 +73,9 @@ def classifier_says(study: Study, place: upload.Place) -> None:
     """What the classifier answers and how good it is; then the knob that was chosen."""
     answers = studies.answers(study.name, place.key, place.prepared)
     knobs = list(study.knobs)
-    says, quality, how = st.columns([0.5 + len(knobs), max(1.5, 5 - len(knobs)), 2], vertical_alignment="bottom")
+    room = 3.8 if any(len(study.heads(t)) > 1 for t in knobs) else 2.0
+    widths = [0.5 + len(knobs), max(1.5, 7 - room - len(knobs)), room]
+    says, quality, how = st.columns(widths, vertical_alignment="bottom")
     address.prefer("target", "target", knobs)
     target = says.segmented_control(
         "The classifier says", knobs, key="target", required=True, on_change=address.write, kwargs={"delta": None},
