@@ -132,3 +132,15 @@ def test_the_model_s_pixels_stay():
     display(shot, centre=100, width=10, invert=True)
     np.testing.assert_array_equal(shot.pixels, before[0])
     np.testing.assert_array_equal(shot.values, before[1])
+
+
+def test_a_change_past_the_ends_of_the_tone_leaves_no_hole() -> None:
+    """The exact inverse falls to black below the darkest quantile; the gentle one goes on with the slope before it."""
+    x = 0.3 + 0.4 * film(1)
+    tone = measure_tone(x)
+    levels = np.linspace(-0.2, 1.2, 600)
+    back = tone.gentle(levels)
+    assert (np.diff(back) > 0).all()
+    assert tone.invert(np.array([0.001]))[0] < 0.1 < 0.25 < tone.gentle(np.array([0.001]))[0]
+    inside = levels[(levels > 0.03) & (levels < 0.97)]
+    np.testing.assert_allclose(tone.gentle(inside), tone.invert(inside), atol=1e-6)
