@@ -55,7 +55,9 @@ class Source:
 SHAPES = {
     "chest": ExaggeratorConfig(channels=1, bands=(Band(16, 0.3),)),
     "face": ExaggeratorConfig(
-        channels=3, shift=0.08, bands=(Band(16, 0.3, colour=True), Band(32, 0.35, colour=True), Band(64, 0.3))
+        channels=3,
+        shift=0.05,
+        bands=(Band(16, 0.12), Band(32, 0.25), Band(64, 0.3), Band(16, 0.06, colour=True)),
     ),
 }
 
