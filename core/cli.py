@@ -49,6 +49,8 @@ def main() -> None:
     except Exception as fault:
         # typer.TyperUsage and click's own errors: a wrong option is a user's mistake too.
         if hasattr(fault, "format_message"):
+            if not fault.format_message():  # a group without a command: its help has been printed
+                sys.exit(2)
             _fail(fault.format_message())
         raise
     sys.exit(code if isinstance(code, int) else 0)
