@@ -134,6 +134,75 @@ def exaggerator(
     print(f"written: {out / 'exaggerator.safetensors'}, samples.png beside it")
 
 
+Width = Annotated[int, typer.Option(help="Channels at full resolution; four times that at a quarter of it.")]
+InfillOptions = Annotated[str, typer.Option("--options", help='JSON of further settings, such as {"rate": 0.0005}.')]
+
+
+@app.command("vae-infill")
+def vae_infill(
+    study: StudyName,
+    data: Data,
+    labels: Labels,
+    out: Out,
+    width: Width = 16,
+    options: InfillOptions = "{}",
+    minutes: Minutes = None,
+    steps: Steps = None,
+    where: Where = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    threads: Threads = 0,
+    resume: Resume = False,
+) -> None:
+    """Train the conditional VAE that fills holes, for the mask explainers."""
+    _infill("vae", study, data, labels, out, width, options, minutes, steps, where, seed, device, threads, resume)
+
+
+@app.command()
+def inpainter(
+    study: StudyName,
+    data: Data,
+    labels: Labels,
+    out: Out,
+    width: Width = 16,
+    options: InfillOptions = "{}",
+    minutes: Minutes = None,
+    steps: Steps = None,
+    where: Where = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    threads: Threads = 0,
+    resume: Resume = False,
+) -> None:
+    """Train the contextual-attention in-painter that fills holes, for the mask explainers."""
+    _infill("ca", study, data, labels, out, width, options, minutes, steps, where, seed, device, threads, resume)
+
+
+def _infill(
+    kind: str, study: str, data: Path, labels: Path, out: Path, width: int, options: str, minutes: float | None,
+    steps: int | None, where: str | None, seed: int, device: str, threads: int, resume: bool,
+) -> None:  # fmt: skip
+    from core.training.inpainter import InfillTraining
+    from core.training.recipes import train_infill
+
+    settings, source = _source(study, data, labels, out, where)
+    _threads(threads)
+    try:
+        training = InfillTraining(
+            **({"flip": settings["study"]["modality"] == "face", "seed": seed} | json.loads(options))
+        )
+    except (TypeError, ValueError) as fault:
+        raise UserError(f"--options is not a JSON object of training settings ({fault}).") from None
+    bar = Bar()
+    outcome = train_infill(
+        source, kind, width, training, _budget(minutes, steps), out, device=choose_device(device), resume=resume,
+        progress=bar,
+    )  # fmt: skip
+    bar.close()
+    print(f"{outcome.stop} after {outcome.steps} steps, {outcome.seconds / 60:.1f} minutes: {_line(outcome.last)}")
+    print(f"written: {out / f'infill-{kind}.safetensors'}, samples.png beside it")
+
+
 @app.command()
 def gate(
     study: StudyName,

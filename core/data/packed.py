@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def packed_images(
         return np.load(file)
     images = load_images(table, lambda path: training_image(path, modality, size), progress=progress)
     cache.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part.npy")
+    part = file.with_suffix(f".{os.getpid()}.npy")  # two trainings may pack the same table at once
     np.save(part, images)
     part.replace(file)
     return images

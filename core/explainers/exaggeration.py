@@ -17,7 +17,7 @@ from torch import Tensor
 
 from core.classifiers.blackbox import BlackBox
 from core.errors import UserError
-from core.explainers.registry import Explainer, Subject, register
+from core.explainers.registry import Explainer, Progress, Subject, register
 from core.explainers.render import render_views
 from core.explainers.results import Provenance, Sweep
 from core.images.picture import Prepared
@@ -48,7 +48,9 @@ class ExaggerationConfig:
 
 
 @torch.no_grad()
-def explain(subject: Subject, prepared: Prepared, target: str, config: ExaggerationConfig) -> Sweep:
+def explain(
+    subject: Subject, prepared: Prepared, target: str, config: ExaggerationConfig, progress: Progress | None = None
+) -> Sweep:
     """Sweep one prepared picture. Raises UserError for an unknown mode or requests outside (0, 1)."""
     if config.mode not in MODES:
         raise UserError(f"There is no mode '{config.mode}'; choose one of {', '.join(MODES)}.")

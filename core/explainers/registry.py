@@ -11,7 +11,10 @@ import torch
 from core.classifiers.blackbox import BlackBox
 from core.errors import UserError
 from core.images.picture import Prepared
+from core.infills.infill import Infill
 from core.networks.exaggerator import Exaggerator
+
+Progress = Callable[[int, int], None]  # (done, of); may raise core.errors.Cancelled
 
 
 class Subject(Protocol):
@@ -32,6 +35,10 @@ class Subject(Protocol):
         """The trained network behind the knob; UserError when there is none."""
         ...
 
+    def infill(self, name: str) -> Infill:
+        """One way to fill a hole; UserError when the study lacks it."""
+        ...
+
 
 @dataclass(frozen=True)
 class Explainer:
@@ -43,7 +50,7 @@ class Explainer:
     needs: tuple[str, ...]
     cost: str
     config: type
-    run: Callable[[Subject, Prepared, str, Any], Any]
+    run: Callable[[Subject, Prepared, str, Any, Progress | None], Any]
 
 
 _EXPLAINERS: dict[str, Explainer] = {}
@@ -59,7 +66,11 @@ def register(explainer: Explainer) -> Explainer:
 
 def explainers() -> tuple[Explainer, ...]:
     """All methods, in order of registration."""
-    import core.explainers.exaggeration  # noqa: F401 - registers itself
+    # Each registers itself.
+    import core.explainers.bbmp
+    import core.explainers.exaggeration
+    import core.explainers.extremal
+    import core.explainers.fido  # noqa: F401
 
     return tuple(_EXPLAINERS.values())
 

@@ -31,6 +31,17 @@ class Provenance:
     device: str
     versions: dict[str, str] = field(default_factory=versions)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The last part of every result's JSON."""
+        return {
+            "stop": self.stop,
+            "seed": self.seed,
+            "seconds": round(self.seconds, 4),
+            "device": self.device,
+            "versions": self.versions,
+            "notice": "Research and teaching software, not a medical device.",
+        }
+
 
 @dataclass(frozen=True)
 class Sweep:
@@ -87,10 +98,65 @@ class Sweep:
             "witness": None if self.witness is None else [round(float(v), 6) for v in self.witness],
             "reached": [bool(v) for v in self.reached],
             "origin": self.origin,
-            "stop": self.provenance.stop,
-            "seed": self.provenance.seed,
-            "seconds": round(self.provenance.seconds, 4),
-            "device": self.provenance.device,
-            "versions": self.provenance.versions,
-            "notice": "Research and teaching software, not a medical device.",
+            **self.provenance.to_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class MaskResult:
+    """Which region decides: what, hidden, destroys the answer, or what alone suffices for it.
+
+    `mask` is the evidence in [0, 1]: 1 where a pixel belongs to the region. For kind 'destroying' the region is
+    hidden and filled; for 'sufficient' everything else is. `fills` are samples of the infill at `threshold`, and
+    `after` what f says of each of them.
+    """
+
+    study: str
+    target: str
+    method: str  # "fido", "bbmp", "extremal"
+    kind: str  # "destroying" or "sufficient"
+    infill: str
+    digest: str  # of the picture
+    query: float  # f(x)
+    answer: bool  # which answer was explained: True for the target, False for its absence
+    threshold: float
+    area: float  # share of the picture in the region at the threshold
+    after: np.ndarray  # [K] f of each filled sample
+    succeeded: bool  # destroyed: the mean of `after` is on the other side of .5; sufficient: on the same side
+    settings: dict[str, Any]
+    ladder: tuple[tuple[float, float], ...]  # (area, mean f) of further masks tried; empty for most methods
+    mask: np.ndarray = field(repr=False)  # [S, S] float32
+    fills: np.ndarray = field(repr=False)  # [K, C, S, S] float32 in [0, 1]
+    trace: np.ndarray = field(repr=False)  # [steps] objective
+    provenance: Provenance
+
+    @property
+    def region(self) -> np.ndarray:
+        """[S, S] bool: the mask at its threshold."""
+        return self.mask > self.threshold
+
+    @property
+    def hidden(self) -> np.ndarray:
+        """[S, S] bool: the pixels that were filled."""
+        return self.region if self.kind == "destroying" else ~self.region
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every number, ready for JSON; no pixels."""
+        return {
+            "method": self.method,
+            "kind": self.kind,
+            "infill": self.infill,
+            "study": self.study,
+            "target": self.target,
+            "picture": self.digest[:16],
+            "query": round(self.query, 6),
+            "answer": self.answer,
+            "threshold": self.threshold,
+            "area": round(self.area, 6),
+            "after": [round(float(v), 6) for v in self.after],
+            "succeeded": self.succeeded,
+            "settings": self.settings,
+            "ladder": [[round(a, 4), round(p, 6)] for a, p in self.ladder],
+            "objective": [round(float(self.trace[0]), 4), round(float(self.trace[-1]), 4)],
+            **self.provenance.to_dict(),
         }

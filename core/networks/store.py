@@ -1,4 +1,4 @@
-"""Exaggerator networks on disk."""
+"""Explainers' networks on disk."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import torch
 
 from core.errors import UserError
 from core.networks.exaggerator import Exaggerator, ExaggeratorConfig, config_dict
+from core.networks.inpainter import Inpainter, InpainterConfig
+from core.networks.vae_infill import VaeInfillConfig, VaeInfiller
 from core.weights import read_weights, save_weights
 
 
@@ -25,4 +27,25 @@ def load_exaggerator(path: Path, device: torch.device | str = "cpu") -> Exaggera
         model.load_state_dict(state)
     except (KeyError, TypeError, ValueError, RuntimeError) as fault:
         raise UserError(f"{path} does not hold an exaggerator of this version ({fault}).") from None
+    return model.to(device).eval().requires_grad_(False)
+
+
+def save_infill(model: Inpainter | VaeInfiller, path: Path, **about: Any) -> None:
+    """Write an infill's network with its shape."""
+    kind = "ca" if isinstance(model, Inpainter) else "vae"
+    save_weights(model, path, {"infill": kind, "network": model.config.to_dict(), **about})
+
+
+def load_infill(path: Path, device: torch.device | str = "cpu") -> Inpainter | VaeInfiller:
+    """A frozen in-painter or VAE in eval mode. Raises UserError when the file is neither."""
+    state, config = read_weights(path)
+    try:
+        model: Inpainter | VaeInfiller
+        if config["infill"] == "ca":
+            model = Inpainter(InpainterConfig(**config["network"]))
+        else:
+            model = VaeInfiller(VaeInfillConfig(**config["network"]))
+        model.load_state_dict(state)
+    except (KeyError, TypeError, ValueError, RuntimeError) as fault:
+        raise UserError(f"{path} does not hold an infill of this version ({fault}).") from None
     return model.to(device).eval().requires_grad_(False)

@@ -18,11 +18,15 @@ from core.classifiers.blackbox import BlackBox, Classifier
 from core.classifiers.gate import GateResult, check
 from core.classifiers.store import load_classifier
 from core.errors import UserError
-from core.explainers.registry import find_explainer
+from core.explainers.registry import Progress, find_explainer
 from core.images.picture import Picture, Prepared
 from core.images.prepare import prepare_chest, prepare_face
+from core.infills.heuristic import BlurInfill, LocalInfill, MeanInfill, RandomInfill
+from core.infills.infill import LEARNED, NAMES, Infill
+from core.infills.learned import AttentionInfill, VaeInfill
+from core.networks.inpainter import Inpainter
 from core.networks.exaggerator import Exaggerator
-from core.networks.store import load_exaggerator
+from core.networks.store import load_exaggerator, load_infill
 from core.studies.samples import Sample, read_sample
 
 MODALITIES = ("chest", "face")
@@ -35,6 +39,7 @@ IF_THERE = {
     "gate": ("file", "threshold"),
     "oracle": ("target", "file"),
     "knob": ("target", "head", "file"),
+    "infill": ("name", "file"),
     "sample": ("name", "title", "package", "path", "credit"),
 }
 
@@ -209,6 +214,34 @@ class Study:
             f"Train one with: contralens train exaggerator --study {self.name} --target {target}"
         )
 
+    @property
+    def infills(self) -> tuple[str, ...]:
+        """The ways this study can fill a hole: four that need no training, and those it has checkpoints for."""
+        trained = {i["name"] for i in self.settings.get("infill", [])}
+        return tuple(n for n in NAMES if n not in LEARNED or n in trained)
+
+    def infill(self, name: str) -> Infill:
+        """One way to fill a hole. Raises UserError for an unknown name or one that was not trained here."""
+        if name not in NAMES:
+            raise UserError(f"There is no infill '{name}'; choose one of {', '.join(NAMES)}.")
+        if name not in self._loaded:
+            self._loaded[name] = self._make_infill(name)
+        return self._loaded[name]
+
+    def _make_infill(self, name: str) -> Infill:
+        if name not in LEARNED:
+            makers = {"blur": BlurInfill, "random": RandomInfill, "local": LocalInfill}
+            return MeanInfill(self.classifier.mean.flatten()) if name == "mean" else makers[name]()
+        for entry in self.settings.get("infill", []):
+            if entry["name"] == name:
+                network = load_infill(self.folder / entry["file"], self.device)
+                return AttentionInfill(network) if isinstance(network, Inpainter) else VaeInfill(network)
+        model = {"vae": "vae-infill", "ca": "inpainter"}[name]
+        raise UserError(
+            f"{self.title} has no trained infill '{name}'; it has: {', '.join(self.infills)}. "
+            f"Train one with: contralens train {model} --study {self.name} --data DIR --labels CSV --out DIR"
+        )
+
     def gate(self, prepared: Prepared, picture: Picture | None = None) -> GateResult:
         """Whether this looks like the study's kind of picture at all."""
         settings = self.settings.get("gate")
@@ -222,15 +255,17 @@ class Study:
         x = torch.from_numpy(prepared.tensor)[None].to(self.device)
         return dict(zip(self.targets, self.classifier.posterior(x)[0].tolist(), strict=True))
 
-    def explain(self, method: str, picture: Picture | Prepared, *, target: str, **options: Any) -> Any:
-        """Run a registered explainer; options are fields of its config."""
+    def explain(
+        self, method: str, picture: Picture | Prepared, *, target: str, progress: Progress | None = None, **options: Any
+    ) -> Any:
+        """Run a registered explainer; options are fields of its config. progress: called with (done, of)."""
         explainer = find_explainer(method)
         try:
             config = explainer.config(**options)
         except TypeError as fault:
             raise UserError(f"{method} does not take these options ({fault}).") from None
         prepared = self.prepare(picture) if isinstance(picture, Picture) else picture
-        return explainer.run(self, prepared, target, config)
+        return explainer.run(self, prepared, target, config, progress)
 
     def _classifier(self, file: str) -> Classifier:
         if file not in self._loaded:

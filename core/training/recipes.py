@@ -17,10 +17,14 @@ from core.data.table import LabelledTable, read_table
 from core.errors import UserError
 from core.evaluation.classification import classification_report
 from core.networks.exaggerator import Band, ExaggeratorConfig
-from core.networks.store import save_exaggerator
+from core.networks.inpainter import InpainterConfig
+from core.networks.store import save_exaggerator, save_infill
+from core.networks.vae_infill import VaeInfillConfig
 from core.training.classifier import ClassifierConfig, ClassifierTrainer, predict_logits
 from core.training.exaggerator import ExaggeratorTrainer, ExaggeratorTraining
+from core.training.inpainter import InfillTraining, InpainterTrainer
 from core.training.loop import Budget, Outcome, Progress, is_main, run, start_processes
+from core.training.vae_infill import VaeInfillTrainer
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,43 @@ def train_exaggerator(
         _record(
             out, outcome, target=target, network=asdict(config), training=asdict(training), data=train.describe(),
             where=source.where,
+        )  # fmt: skip
+    return outcome
+
+
+def train_infill(
+    source: Source,
+    kind: str,
+    width: int,
+    training: InfillTraining,
+    budget: Budget,
+    out: Path,
+    *,
+    device: str = "cpu",
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Train the infill `kind` ('vae' or 'ca') on the `train` split alone; writes `infill-<kind>.safetensors`,
+    `training.json` and a sheet of samples.
+    """
+    place = start_processes(device)
+    train = source.table().split("train")
+    if not len(train):
+        raise UserError("The label file has no rows in split 'train'; an infill is trained on those.")
+    shape: dict[str, int] = {"size": source.size, "channels": 1 if source.modality == "chest" else 3, "width": width}
+    images = source.images(train)
+    trainer: InpainterTrainer | VaeInfillTrainer
+    if kind == "ca":
+        trainer = InpainterTrainer(InpainterConfig(**shape), training, images, place)
+    else:
+        trainer = VaeInfillTrainer(VaeInfillConfig(**shape), training, images, place)
+    outcome = run(trainer, budget, out, resume=resume, progress=progress)
+    if is_main():
+        model = trainer.finished()
+        save_infill(model, out / f"infill-{kind}.safetensors")
+        _record(
+            out, outcome, infill=kind, network=model.config.to_dict(), training=asdict(training),
+            data=train.describe(), where=source.where,
         )  # fmt: skip
     return outcome
 

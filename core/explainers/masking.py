@@ -1,0 +1,153 @@
+"""What mask explainers share: which answer is explained, how a mask hides, and how a result is put together."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from core.classifiers.blackbox import BlackBox
+from core.errors import UserError
+from core.explainers.registry import Subject
+from core.explainers.results import MaskResult, Provenance
+from core.images.picture import Prepared
+from core.infills.infill import Infill, fill
+
+DESTROYING, SUFFICIENT = "destroying", "sufficient"
+ANSWERS = ("predicted", "present", "absent")
+SAMPLES = 4  # fills shown for a finished mask
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an optimiser ends with, for N pictures.
+
+    mask: [N, 1, S, S] evidence in [0, 1], 1 inside the region; trace: [steps, N] objective; note: for the record.
+    """
+
+    mask: Tensor
+    trace: Tensor
+    note: dict[str, Any] | None = None
+
+
+def sign_of(f: BlackBox, x: Tensor, answer: str) -> Tensor:
+    """[N] of +1 where the finding's presence is explained and -1 where its absence is.
+
+    answer: 'predicted' takes what f says of each picture. Raises UserError for an unknown word.
+    """
+    if answer not in ANSWERS:
+        raise UserError(f"There is no answer '{answer}' to explain; choose one of {', '.join(ANSWERS)}.")
+    if answer == "predicted":
+        with torch.no_grad():
+            return torch.where(f.posterior(x) >= 0.5, 1.0, -1.0)
+    return torch.full((len(x),), 1.0 if answer == "present" else -1.0, device=x.device)
+
+
+def hidden_of(region: Tensor, kind: str) -> Tensor:
+    """Pixels to fill, as 0 and 1, for a region given as bool."""
+    return (region if kind == DESTROYING else ~region).float()
+
+
+@torch.no_grad()
+def measure(f: BlackBox, infill: Infill, x: Tensor, hidden: Tensor, samples: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Fill and ask f. x: [N, C, S, S]; hidden: [N, 1, S, S] of 0 and 1 -> ([N, K, C, S, S], [N, K])."""
+    generator = torch.Generator(x.device).manual_seed(seed)
+    fills = fill(infill, x, hidden, samples if infill.stochastic else 1, generator)
+    return fills, f.posterior(fills.flatten(0, 1)).view(fills.shape[:2])
+
+
+@dataclass(frozen=True)
+class Work:
+    """One picture on its way through a mask explainer."""
+
+    subject: Subject
+    prepared: Prepared
+    target: str
+    method: str
+    kind: str
+    f: BlackBox
+    infill: Infill
+    x: Tensor  # [1, C, S, S]
+    sign: Tensor  # [1]
+    config: Any
+    start: float
+
+
+def begin(subject: Subject, prepared: Prepared, target: str, method: str, kind: str, config: Any) -> Work:
+    """Everything an optimiser needs. Raises UserError for what the study lacks or the settings get wrong."""
+    if config.steps < 1:
+        raise UserError(f"{method} needs at least one step, not {config.steps}.")
+    start = time.perf_counter()
+    f, infill = subject.blackbox(target), subject.infill(config.infill)
+    x = torch.from_numpy(prepared.tensor)[None].to(subject.device)
+    return Work(subject, prepared, target, method, kind, f, infill, x, sign_of(f, x, config.answer), config, start)
+
+
+def finish(
+    work: Work,
+    found: Found,
+    *,
+    threshold: float = 0.5,
+    ladder: tuple[tuple[float, float], ...] = (),
+    note: dict[str, Any] | None = None,
+) -> MaskResult:
+    """Threshold the mask, fill, ask f again, and say what came of it."""
+    result = MaskResult(
+        study=work.subject.name, target=work.target, method=work.method, kind=work.kind, infill=work.infill.name,
+        digest=work.prepared.digest, query=float(work.f.posterior(work.x)[0]), answer=bool(work.sign[0] > 0),
+        threshold=threshold, area=0.0, after=found.trace[:0, 0].cpu().numpy(), succeeded=False,
+        settings=asdict(work.config) | (note or {}), ladder=ladder,
+        mask=found.mask[0, 0].detach().float().cpu().numpy(), fills=work.prepared.tensor[None][:0],
+        trace=found.trace[:, 0].detach().double().cpu().numpy(),
+        provenance=Provenance("", work.config.seed, 0.0, str(work.subject.device)),
+    )  # fmt: skip
+    done = at_threshold(work.subject, work.prepared, result, threshold)
+    return replace(done, provenance=replace(done.provenance, seconds=time.perf_counter() - work.start))
+
+
+def at_threshold(
+    subject: Subject, prepared: Prepared, result: MaskResult, threshold: float, samples: int = SAMPLES
+) -> MaskResult:
+    """The same mask cut at another threshold, filled and measured anew."""
+    mask = torch.from_numpy(result.mask)[None, None].to(subject.device)
+    region = mask > threshold
+    x = torch.from_numpy(prepared.tensor)[None].to(subject.device)
+    fills, after = measure(
+        subject.blackbox(result.target), subject.infill(result.infill), x, hidden_of(region, result.kind), samples,
+        result.provenance.seed,
+    )  # fmt: skip
+    mean = float(after.mean())
+    same_side = (mean >= 0.5) == result.answer
+    succeeded = same_side if result.kind == SUFFICIENT else not same_side
+    area = float(region.float().mean())
+    return replace(
+        result, threshold=threshold, area=area, succeeded=succeeded, after=after[0].cpu().numpy(),
+        fills=fills[0].cpu().numpy(),
+        provenance=replace(result.provenance, stop=_sentence(result, mean, area, succeeded)),
+    )  # fmt: skip
+
+
+def _sentence(result: MaskResult, mean: float, area: float, succeeded: bool) -> str:
+    moved = f"takes f from {result.query:.2f} to {mean:.2f}"
+    if result.kind == DESTROYING:
+        if area == 0:
+            return (
+                f"finished without a region: f ({result.query:.2f}) loses less from any region than the region "
+                "costs; a smaller sparsity allows a larger one"
+            )
+        if succeeded:
+            return f"finished: hiding {area:.1%} of the picture {moved}, across .5"
+        return f"finished, but the answer stands: hiding {area:.1%} of the picture {moved}, not across .5"
+    if area == 0:
+        return (
+            "finished without a region: f gives this answer even with everything filled in"
+            if succeeded
+            else f"finished without a region: f ({result.query:.2f}) gains less from any region than the region costs; "
+            "a smaller sparsity allows a larger one"
+        )
+    if succeeded:
+        return f"finished: {area:.1%} of the picture alone suffices, and {moved}, on the same side of .5"
+    return f"finished, but it does not suffice: {area:.1%} of the picture alone {moved}, across .5"
