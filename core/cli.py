@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from core.commands import bench, evaluate, explain, predict, studies, train
+from core.commands import (
+    bench,
+    evaluate,
+    explain,
+    explain_masks,  # noqa: F401 - adds its commands to explain.app
+    predict,
+    studies,
+    train,
+)
 from core.commands.serve import serve
 from core.errors import UserError
 

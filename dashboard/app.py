@@ -19,6 +19,7 @@ st.logo(HERE / "logo.svg", size="large")
 page = st.navigation(
     [
         st.Page(HERE / "app_pages/knob.py", title="δ knob", icon=":material/tune:", default=True),
+        st.Page(HERE / "app_pages/masks.py", title="Masks", icon=":material/select_all:"),
         st.Page(HERE / "app_pages/card.py", title="Model card", icon=":material/description:"),
     ],
     position="top",

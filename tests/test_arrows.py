@@ -90,11 +90,20 @@ def test_nothing_at_the_bottom_knows_the_rest():
         ("core.networks", ("core.errors", "core.weights")),
         ("core.images", ("core.errors",)),
         ("core.classifiers", ("core.networks", "core.images", "core.errors", "core.weights")),
-        ("core.explainers", ("core.networks", "core.classifiers", "core.images", "core.errors")),
+        ("core.infills", ("core.networks",)),
+        ("core.explainers", ("core.infills", "core.networks", "core.classifiers", "core.images", "core.errors")),
         ("core.data", ("core.images", "core.errors")),
         (
             "core.studies",
-            ("core.explainers", "core.networks", "core.classifiers", "core.images", "core.data", "core.errors"),
+            (
+                "core.explainers",
+                "core.infills",
+                "core.networks",
+                "core.classifiers",
+                "core.images",
+                "core.data",
+                "core.errors",
+            ),
         ),
     ],
 )

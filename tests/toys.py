@@ -12,13 +12,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.classifiers.blackbox import Classifier
+from core.classifiers.multiclass import MultiClass
+from core.classifiers.packaged import packaged_classes
 from core.classifiers.store import save_classifier
+from core.errors import UserError
 from core.images.picture import Prepared
+from core.infills.heuristic import BlurInfill, LocalInfill, MeanInfill, RandomInfill
+from core.infills.infill import Infill
+from core.infills.learned import AttentionInfill, VaeInfill
 from core.networks.exaggerator import Band, Exaggerator, ExaggeratorConfig
+from core.networks.inpainter import Inpainter, InpainterConfig
 from core.networks.store import save_exaggerator
+from core.networks.vae_infill import VaeInfillConfig, VaeInfiller
 
 CPU = torch.device("cpu")
 GROUND, INK = 0.2, 0.8
@@ -100,6 +108,71 @@ def has_bar(x: Tensor) -> np.ndarray:
     return (x[:, 0][(slice(None), *BAR)].mean((1, 2)) > 0.6).numpy()
 
 
+WINDOW = (slice(8, 16), slice(12, 20))  # rows, columns of the one cause in `draw_window`
+
+
+class WindowBox:
+    """f = sigmoid(gain * (mean brightness of one window - threshold)): nothing outside the window matters.
+
+    windows: one (rows, columns) for all pictures; with several, the brightest one counts.
+    """
+
+    def __init__(self, *windows: tuple[slice, slice], gain: float = 25.0, threshold: float = 0.5) -> None:
+        self.windows, self.gain, self.threshold = windows or (WINDOW,), gain, threshold
+
+    def logit(self, x: Tensor) -> Tensor:
+        bright = torch.stack([x[(..., *w)].mean((1, 2, 3)) for w in self.windows])
+        return self.gain * (bright.amax(0) - self.threshold)
+
+    def posterior(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(self.logit(x))
+
+
+def draw_window(size: int = 32, window: tuple[slice, slice] = WINDOW, seed: int = 0, channels: int = 1) -> np.ndarray:
+    """[C, size, size] float32: a bright window, a bright bar in the corner, and grain that every infill removes."""
+    grain = np.random.default_rng(seed).uniform(-0.05, 0.05, (channels, size, size))
+    picture = GROUND + grain
+    picture[(slice(None), *window)] += 0.7
+    picture[(slice(None), *BAR)] = 1.0
+    return picture.astype(np.float32)
+
+
+def prepared_window(window: tuple[slice, slice] = WINDOW) -> Prepared:
+    """A prepared picture whose one cause is known."""
+    tensor = draw_window(window=window)
+    return Prepared(tensor=tensor, view=tensor[0], digest="ef" * 32, placement=np.eye(2, 3))
+
+
+def overlap(region: np.ndarray, window: tuple[slice, slice] = WINDOW) -> float:
+    """Intersection over union of a region [S, S] and a window."""
+    wanted = np.zeros(region.shape, dtype=bool)
+    wanted[window] = True
+    return float((region & wanted).sum() / (region | wanted).sum())
+
+
+def far_from(window: tuple[slice, slice] = WINDOW, size: int = 32, gap: int = 4) -> np.ndarray:
+    """[size, size] bool: all but the window and `gap` pixels around it."""
+    far = np.ones((size, size), dtype=bool)
+    far[tuple(slice(max(0, s.start - gap), s.stop + gap) for s in window)] = False
+    return far
+
+
+def toy_infill(name: str) -> Infill:
+    """An infill by name for one-channel pictures; the trained ones have random weights."""
+    torch.manual_seed(11)
+    makers = {
+        "mean": lambda: MeanInfill(torch.tensor([0.25])),
+        "blur": lambda: BlurInfill(10.0),
+        "random": RandomInfill,
+        "local": LocalInfill,
+        "vae": lambda: VaeInfill(VaeInfiller(VaeInfillConfig(32, 1, 4, 4)).eval().requires_grad_(False)),
+        "ca": lambda: AttentionInfill(Inpainter(InpainterConfig(32, 1, 4)).eval().requires_grad_(False)),
+    }
+    if name not in makers:
+        raise UserError(f"There is no infill '{name}'; choose one of {', '.join(makers)}.")
+    return makers[name]()
+
+
 class TintNetwork(torch.nn.Module):
     """A stand-in for the network behind the knob that reaches any f of `BrightnessBox`: it adds a constant.
 
@@ -131,8 +204,8 @@ class TintNetwork(torch.nn.Module):
 class ToySubject:
     """What an explainer may ask of a study, out of a formula and any network."""
 
-    network: torch.nn.Module
-    f: BrightnessBox
+    network: torch.nn.Module | None
+    f: BrightnessBox | WindowBox
     other: BrightnessBox | None = None
     name: str = "toy"
     device: torch.device = CPU
@@ -145,6 +218,9 @@ class ToySubject:
 
     def exaggerator(self, target: str, head: str | None = None) -> torch.nn.Module:
         return self.network
+
+    def infill(self, name: str) -> Infill:
+        return toy_infill(name)
 
 
 def prepared_disc(size: int = 32, radius: float = 0.25, intensity: float = 0.6, view: int = 96) -> Prepared:
@@ -255,3 +331,32 @@ def write_table(folder: Path, n: int = 48) -> tuple[Path, Path]:
         writer.writeheader()
         writer.writerows(rows)
     return folder, labels
+
+
+MANY = """
+[study]
+name = "many"
+title = "Many things"
+modality = "photo"
+size = 32
+channels = 3
+summary = "Pictures of anything."
+
+[classifier]
+package = "imagenet"
+"""
+
+
+def many_classes(package: str, device: object = CPU) -> MultiClass:
+    """In place of `load_packaged`: 1000 classes of noise, as differentiable as the real ones, for 32 pixels."""
+    torch.manual_seed(3)
+    network = nn.Sequential(nn.Conv2d(3, 8, 8, 4), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 49, 1000))
+    classes = packaged_classes(package)
+    return MultiClass(network, classes, mean=(0.5, 0.4, 0.3), centre=(0.5,) * 3, scale=(0.1,) * 3)
+
+
+def write_many(checkpoints: Path, settings: str = MANY) -> Path:
+    """Write `checkpoints`/many, whose network is out of a package, and return `checkpoints`."""
+    (checkpoints / "many").mkdir(parents=True, exist_ok=True)
+    (checkpoints / "many" / "study.toml").write_text(settings, encoding="utf-8")
+    return checkpoints

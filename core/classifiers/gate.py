@@ -28,7 +28,7 @@ class GateResult:
     sentence: str
 
 
-_NAMES = {"chest": "a frontal chest x-ray", "face": "a face seen from the front"}
+_NAMES = {"chest": "a frontal chest x-ray", "face": "a face seen from the front", "photo": "a photograph"}
 
 
 def check(

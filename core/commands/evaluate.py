@@ -16,11 +16,17 @@ def evaluate(
     labels: Annotated[Path, typer.Option(help="CSV with a `file` column, one column a label, and `split` if known.")],
     out: Annotated[Path, typer.Option(help="Folder for metrics.json; the study's own folder to update what it ships.")],
     measure: Annotated[
-        str, typer.Option(help="comma-separated: classifier, references, gate, knobs, identity, pictures.")
+        str,
+        typer.Option(help="comma-separated: classifier, references, gate, knobs, identity, pictures, infills, masks."),
     ] = "",
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     pictures: Annotated[int, typer.Option(help="At most so many queries for the knobs.")] = 500,
     heads: Annotated[str, typer.Option(help="Comma-separated: only these heads of the knobs; by default all.")] = "",
+    targets: Annotated[str, typer.Option(help="Comma-separated: targets of the masks; by default the first.")] = "",
+    masks: Annotated[
+        Path | None, typer.Option(help="Folder with masks.csv (file, heart) and heart masks, for `masks`.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="quick or paper: steps of the mask explainers.")] = "quick",
     negatives: Annotated[
         list[Path] | None, typer.Option(help="Folder of other pictures for the gate; repeatable.")
     ] = None,
@@ -38,7 +44,7 @@ def evaluate(
         open_study(study), read_table(data, labels), out,
         measures=_names(measure) or MEASURES,
         split=split, pictures=pictures, heads=_names(heads), negatives=tuple(negatives or ()), cache=cache, seed=seed,
-        report=bar.named,
+        targets=_names(targets), masks=masks, speed=preset, report=bar.named,
     )  # fmt: skip
     bar.close()
     if as_json:

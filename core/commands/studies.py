@@ -19,7 +19,9 @@ def studies(
 
     if markdown:
         for info in list_studies():
-            print(f"### {info.name}\n\n{summary(open_study(info.name).metrics)}\n")
+            metrics = open_study(info.name).metrics
+            if metrics:
+                print(f"### {info.name}\n\n{summary(metrics)}\n")
         return
 
     rows: list[dict[str, Any]] = []
@@ -31,6 +33,8 @@ def studies(
                 "title": info.title,
                 "modality": info.modality,
                 "size": study.size,
+                "needs": info.needs,
+                "classes": len(study.targets) if study.one_of_many else 0,
                 "targets": {t: study.headline(t) for t in info.targets},
                 "knobs": {t: study.knob_line(t) for t in info.knobs},
             }
@@ -40,6 +44,10 @@ def studies(
         return
     for row in rows:
         print(f"{row['name']}: {row['title']} ({row['modality']}, {row['size']} px)")
+        if row["classes"]:
+            print(f"  {row['classes']} classes, of which a picture has one")
+        if row["needs"]:
+            print(f"  {row['needs']}")
         for target, line in row["targets"].items():
             print(f"  {target}: {line}")
         for target, line in row["knobs"].items():

@@ -114,6 +114,10 @@ def exaggerator(
     place = start_processes(choose_device(device))
     f = open_study(study, str(place)).blackbox(target)
     modality = settings["study"]["modality"]
+    if modality not in SHAPES:
+        raise UserError(
+            f"Knobs are trained for studies of {' and '.join(SHAPES)} pictures, not of {modality} pictures."
+        )
     shape = replace(
         SHAPES[modality], head=head, base=base, size=settings["study"]["size"],
         skips=head != "paper", continuous=head != "paper",

@@ -10,23 +10,18 @@ from pathlib import Path
 import numpy as np
 
 from core.data.table import LabelledTable, load_images
-from core.images.frame import resize
-from core.images.prepare import prepare_chest
+from core.images.prepare import prepare_chest, prepare_photo
 from core.images.read import read_picture
 
 
 def training_image(path: Path, modality: str, size: int) -> np.ndarray:
-    """[C, size, size] float32 in [0, 1]. Chest x-rays take the path of an upload; faces are expected aligned,
-    as in the CelebA centre crop, and only cut square and resized.
+    """[C, size, size] float32 in [0, 1]. Chest x-rays and photographs take the path of an upload; faces are expected
+    aligned, as in the CelebA centre crop, and only cut square and resized.
     """
     picture = read_picture(path)
     if modality == "chest":
         return prepare_chest(picture, size).tensor
-    pixels = picture.pixels if picture.pixels.ndim == 3 else np.repeat(picture.pixels[..., None], 3, axis=2)
-    height, width = pixels.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return resize(pixels[top : top + side, left : left + side], size, size).transpose(2, 0, 1)
+    return prepare_photo(picture, size).tensor
 
 
 def packed_images(

@@ -12,20 +12,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from core.classifiers.blackbox import Classifier
+from core.classifiers.blackbox import BlackBox, Classifier
 from core.classifiers.store import load_classifier
 from core.data.packed import packed_images
 from core.data.table import LabelledTable
 from core.errors import UserError
 from core.evaluation.classification import classification_report
 from core.evaluation.gate import gate_report
+from core.evaluation.infills import infill_report
 from core.evaluation.knob import knob_report
+from core.evaluation.masks import masks_report
 from core.evaluation.pictures import write_strips
+from core.evaluation.regions import heart_masks, mouth
 from core.evaluation.verification import verification_report
 from core.images.read import read_picture
 from core.studies.study import Study
 
-MEASURES = ("classifier", "references", "gate", "knobs", "identity", "pictures")
+MEASURES = ("classifier", "references", "gate", "knobs", "identity", "pictures", "infills", "masks")
+MASKED = 120  # pictures for the mask explainers, of which there are 24 cells
 Report = Callable[[str, int, int], None]
 
 
@@ -38,7 +42,10 @@ def evaluate_study(
     split: str = "test",
     pictures: int = 500,
     heads: tuple[str, ...] = (),
+    targets: tuple[str, ...] = (),
     negatives: tuple[Path, ...] = (),
+    masks: Path | None = None,
+    speed: str = "quick",
     cache: Path | None = None,
     seed: int = 0,
     report: Report = lambda what, i, n: None,
@@ -46,7 +53,8 @@ def evaluate_study(
     """Measure, merge into out/metrics.json (older measures that were not asked for stay), and return it.
 
     pictures: at most so many of the split for the knob; the classifier is measured on all of them. heads: only
-    these heads of the knobs; by default all.
+    these heads of the knobs; by default all. targets: of the masks; by default the study's first. masks: folder
+    of heart masks, see `heart_masks`; speed: preset of the mask explainers.
     """
     unknown = set(measures) - set(MEASURES)
     if unknown:
@@ -107,6 +115,24 @@ def evaluate_study(
                 seed=seed, progress=partial(report, f"identity {target}"),
             )  # fmt: skip
             metrics.setdefault("identity", {})[target] = about | result
+            write()
+    if "infills" in measures:
+        known = {name: study.infill(name) for name in study.infills}
+        chosen = np.sort(np.random.default_rng(seed).permutation(len(rows))[:pictures])
+        result = infill_report(known, images[chosen], study.features(), seed=seed, progress=partial(report, "infills"))
+        metrics["infills"] = about | result
+        write()
+    if "masks" in measures:
+        for target in targets or study.targets[:1]:
+            f = study.blackbox(target)
+            chosen = _present(f, images, min(pictures, MASKED), seed)
+            result = masks_report(
+                f, {name: study.infill(name) for name in study.infills}, images[chosen],
+                cache=cache, key=f"{study.name} {target}", speed=speed, seed=seed,
+                anatomy=_anatomy(study, target, rows, images, chosen, masks),
+                progress=partial(report, f"masks {target}"),
+            )  # fmt: skip
+            metrics.setdefault("masks", {})[target] = about | result
             write()
     if "pictures" in measures:
         write_strips(study, out)
@@ -184,3 +210,28 @@ def _strangers(rows: LabelledTable, chosen: np.ndarray, seed: int) -> np.ndarray
     rng = np.random.default_rng(seed)
     names = np.array(rows.columns.get("identity", rows.files))[chosen]
     return np.array([rng.choice(np.flatnonzero(names != name)) for name in names])
+
+
+@torch.no_grad()
+def _present(f: BlackBox, images: np.ndarray, pictures: int, seed: int) -> np.ndarray:
+    """Row numbers of at most `pictures` images in which f sees the finding: masks explain what f found."""
+    p = np.concatenate([f.posterior(torch.from_numpy(part).float() / 255).numpy() for part in _parts(images)])
+    present = np.flatnonzero(p >= 0.5)
+    return np.sort(np.random.default_rng(seed).permutation(present)[:pictures])
+
+
+def _parts(images: np.ndarray, batch: int = 256) -> list[np.ndarray]:
+    return [images[i : i + batch] for i in range(0, len(images), batch)]
+
+
+def _anatomy(
+    study: Study, target: str, rows: LabelledTable, images: np.ndarray, chosen: np.ndarray, masks: Path | None
+) -> tuple[str, np.ndarray, np.ndarray] | None:
+    """(name, pictures, regions) where it is known what region the finding is about."""
+    if study.modality == "face" and target in ("Smiling", "Mouth_Slightly_Open"):
+        return "mouth", images[chosen], np.broadcast_to(mouth(study.size), (len(chosen), study.size, study.size))
+    if study.modality == "chest" and masks is not None:
+        hearts = heart_masks(rows, masks, study.size)
+        if hearts:
+            return "heart", images[list(hearts)], np.stack(list(hearts.values()))
+    return None

@@ -55,6 +55,13 @@ def chest_frame(pixels: np.ndarray) -> Frame:
     return Frame(left, top, right, bottom)
 
 
+def centre_frame(height: int, width: int) -> Frame:
+    """The largest square in the middle of a picture."""
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return Frame(left, top, left + side, top + side)
+
+
 def _inside(pixels: np.ndarray, axis: int) -> tuple[int, int]:
     """First and one-past-last line along the other axis that is not a uniform border."""
     spread = np.quantile(pixels, 0.95, axis=axis) - np.quantile(pixels, 0.05, axis=axis)

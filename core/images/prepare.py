@@ -14,7 +14,7 @@ from core.images.faces import (
     is_aligned,
     manual_frame,
 )
-from core.images.frame import chest_frame, resize
+from core.images.frame import centre_frame, chest_frame, resize
 from core.images.picture import Picture, Prepared
 from core.images.tone import measure_tone
 
@@ -80,6 +80,25 @@ def _face(picture: Picture, view: np.ndarray, placement: np.ndarray, size: int, 
     return Prepared(
         tensor=np.ascontiguousarray(tensor, dtype=np.float32), view=view, digest=f"{picture.digest}{key}",
         placement=placement, notes=(note,),
+    )  # fmt: skip
+
+
+def prepare_photo(picture: Picture, size: int = 224, max_view: int = 1024) -> Prepared:
+    """The middle square of any photograph, RGB, in its own tone. max_view: longest side of the view in pixels."""
+    pixels = picture.pixels if picture.pixels.ndim == 3 else np.repeat(picture.pixels[..., None], 3, axis=2)
+    frame = centre_frame(*picture.size)
+    cut = frame.cut(pixels)
+    side = frame.size[0]
+    shown = min(side, max_view)
+    view = resize(cut, shown, shown) if shown < side else np.ascontiguousarray(cut, dtype=np.float32)
+    scale = side / shown
+    placement = np.array([[scale, 0, frame.left + 0.5 * scale - 0.5], [0, scale, frame.top + 0.5 * scale - 0.5]])
+    notes = [] if frame.size == picture.size else ["The classifier was shown the middle square of the picture."]
+    return Prepared(
+        tensor=np.ascontiguousarray(resize(cut, size, size).transpose(2, 0, 1), dtype=np.float32), view=view,
+        digest=picture.digest, placement=placement,
+        spacing=None if picture.spacing is None else (picture.spacing[0] * scale, picture.spacing[1] * scale),
+        notes=tuple(notes),
     )  # fmt: skip
 
 

@@ -98,7 +98,7 @@ def contextual_attention(features: Tensor, hole: Tensor, *, sharpness: float = 1
     copy from neighbours), softmax over patches that do not touch the hole. A picture without any such patch keeps
     its features. Source: Yu et al., CVPR 2018, section 4.
     """
-    n, d, height, width = features.shape
+    height, width = features.shape[2:]
     places = height * width
     patches = F.unfold(features, 3, padding=1)  # [N, 9D, L]
     unit = F.normalize(patches, dim=1, eps=1e-4)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,9 +16,7 @@ class PatchCritic(nn.Module):
     def __init__(self, channels: int, base: int) -> None:
         super().__init__()
         widths = [channels + 1, base, 2 * base, 4 * base, 4 * base]
-        self.layers = nn.ModuleList(
-            spectral_norm(nn.Conv2d(a, b, 5, 2, 2)) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.layers = nn.ModuleList(spectral_norm(nn.Conv2d(a, b, 5, 2, 2)) for a, b in pairwise(widths))
         self.score = spectral_norm(nn.Conv2d(4 * base, 1, 3, padding=1))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,20 +17,23 @@ import torch
 
 from core.classifiers.blackbox import BlackBox, Classifier
 from core.classifiers.gate import GateResult, check
+from core.classifiers.multiclass import MultiClass
+from core.classifiers.packaged import PACKAGED, load_packaged, needs, packaged_classes
 from core.classifiers.store import load_classifier
 from core.errors import UserError
 from core.explainers.registry import Progress, find_explainer
 from core.images.picture import Picture, Prepared
-from core.images.prepare import prepare_chest, prepare_face
+from core.images.prepare import prepare_chest, prepare_face, prepare_photo
 from core.infills.heuristic import BlurInfill, LocalInfill, MeanInfill, RandomInfill
 from core.infills.infill import LEARNED, NAMES, Infill
 from core.infills.learned import AttentionInfill, VaeInfill
-from core.networks.inpainter import Inpainter
 from core.networks.exaggerator import Exaggerator
+from core.networks.inpainter import Inpainter
 from core.networks.store import load_exaggerator, load_infill
 from core.studies.samples import Sample, read_sample
 
-MODALITIES = ("chest", "face")
+MODALITIES = ("chest", "face", "photo")
+LIKELIEST = 5  # of many classes are answered
 REQUIRED = {
     "study": ("name", "title", "modality", "summary", "size", "channels"),
     "classifier": ("file", "targets"),
@@ -46,7 +50,11 @@ IF_THERE = {
 
 @dataclass(frozen=True)
 class StudyInfo:
-    """What a list of studies shows, without loading any weights."""
+    """What a list of studies shows, without loading any weights.
+
+    targets: empty where they are all the classes of a packaged network; needs: what to install before the study
+    can answer, a sentence, empty when nothing is missing.
+    """
 
     name: str
     title: str
@@ -54,6 +62,7 @@ class StudyInfo:
     targets: tuple[str, ...]
     knobs: tuple[str, ...]
     summary: str
+    needs: str = ""
 
 
 class Study:
@@ -80,7 +89,13 @@ class Study:
     @property
     def targets(self) -> tuple[str, ...]:
         """What the classifier answers."""
-        return tuple(self.settings["classifier"]["targets"])
+        settings = self.settings["classifier"]
+        return tuple(settings["targets"]) if "targets" in settings else packaged_classes(settings["package"])
+
+    @property
+    def one_of_many(self) -> bool:
+        """Whether the targets are classes of which a picture has one, with probabilities that sum to 1."""
+        return "package" in self.settings["classifier"]
 
     @property
     def knobs(self) -> tuple[str, ...]:
@@ -166,16 +181,36 @@ class Study:
         limit = {"max_view": 8192} if full else {}
         if self.modality == "face":
             return prepare_face(picture, self.size, face=face, crop=crop, **limit)
+        if self.modality == "photo":
+            return prepare_photo(picture, self.size, **limit)
         return prepare_chest(picture, self.size, **limit)
 
     @property
     def classifier(self) -> Classifier:
-        """The black box with all its targets."""
+        """The black box with all its binary targets. Raises UserError where there are many classes instead."""
+        if self.one_of_many:
+            raise UserError(f"{self.title} has one network for many classes; this works on binary targets only.")
         return self._classifier(self.settings["classifier"]["file"])
+
+    @property
+    def network(self) -> Classifier | MultiClass:
+        """What answers, be it binary targets or many classes. Raises UserError when its package is missing and when
+        study.toml names a class that it does not have.
+        """
+        if not self.one_of_many:
+            return self.classifier
+        package = self.settings["classifier"]["package"]
+        key = f"package {package}"
+        if key not in self._loaded:
+            network = load_packaged(package, self.device)
+            for target in self.settings["classifier"].get("targets", ()):
+                network.target(target)  # raises for a class that is not there
+            self._loaded[key] = network
+        return self._loaded[key]
 
     def blackbox(self, target: str) -> BlackBox:
         """The classifier's answer to one binary question."""
-        return self.classifier.target(target)
+        return self.network.target(target)
 
     def witness(self, target: str) -> BlackBox | None:
         """An independent network for the same question, never used in training; None when there is none."""
@@ -230,8 +265,13 @@ class Study:
 
     def _make_infill(self, name: str) -> Infill:
         if name not in LEARNED:
-            makers = {"blur": BlurInfill, "random": RandomInfill, "local": LocalInfill}
-            return MeanInfill(self.classifier.mean.flatten()) if name == "mean" else makers[name]()
+            makers: dict[str, Callable[[], Infill]] = {
+                "mean": lambda: MeanInfill(self.network.mean.flatten()),
+                "blur": BlurInfill,
+                "random": RandomInfill,
+                "local": LocalInfill,
+            }
+            return makers[name]()
         for entry in self.settings.get("infill", []):
             if entry["name"] == name:
                 network = load_infill(self.folder / entry["file"], self.device)
@@ -251,9 +291,16 @@ class Study:
 
     @torch.no_grad()
     def predict(self, prepared: Prepared) -> dict[str, float]:
-        """Calibrated probability of every target."""
+        """Calibrated probability of every target. Of many classes, the softmax probability of the five most probable
+        ones, most probable first.
+        """
         x = torch.from_numpy(prepared.tensor)[None].to(self.device)
-        return dict(zip(self.targets, self.classifier.posterior(x)[0].tolist(), strict=True))
+        network = self.network
+        answer = network.posterior(x)[0].tolist()
+        if isinstance(network, Classifier):
+            return dict(zip(self.targets, answer, strict=True))
+        of = dict(zip(network.classes, answer, strict=True))
+        return {t: of[t] for t in sorted(self.targets, key=of.__getitem__, reverse=True)[:LIKELIEST]}
 
     def explain(
         self, method: str, picture: Picture | Prepared, *, target: str, progress: Progress | None = None, **options: Any
@@ -287,10 +334,14 @@ def read_settings(folder: Path) -> dict[str, Any]:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as fault:
         raise UserError(f"{path} is not valid TOML: {fault}.") from None
-    for table, keys in REQUIRED.items():
+    packaged = "package" in settings.get("classifier", {})
+    # A network out of a package brings its own classes.
+    for table, keys in (REQUIRED | {"classifier": ()} if packaged else REQUIRED).items():
         for key in keys:
             if key not in settings.get(table, {}):
                 raise UserError(f"{path} lacks '{key}' in [{table}].")
+    if packaged:
+        _check_package(path, settings["classifier"])
     for table, keys in IF_THERE.items():
         entries = settings.get(table, [])
         for entry in entries if isinstance(entries, list) else [entries]:
@@ -302,6 +353,13 @@ def read_settings(folder: Path) -> dict[str, Any]:
     return settings
 
 
+def _check_package(path: Path, classifier: dict[str, Any]) -> None:
+    if "file" in classifier:
+        raise UserError(f"{path}: [classifier] takes its network from a file or from a package, not from both.")
+    if classifier["package"] not in PACKAGED:
+        raise UserError(f"{path}: package must be one of {', '.join(PACKAGED)}.")
+
+
 def info_of(settings: dict[str, Any]) -> StudyInfo:
     """A study's line from its settings."""
     study = settings["study"]
@@ -309,7 +367,8 @@ def info_of(settings: dict[str, Any]) -> StudyInfo:
         name=study["name"],
         title=study["title"],
         modality=study["modality"],
-        targets=tuple(settings["classifier"]["targets"]),
+        targets=tuple(settings["classifier"].get("targets", ())),
         knobs=tuple(dict.fromkeys(k["target"] for k in settings.get("knob", []))),
         summary=study["summary"],
+        needs=needs(settings["classifier"]["package"]) if "package" in settings["classifier"] else "",
     )

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.infills.holes import random_holes
 from core.networks.critic import critic_hinge, generator_hinge
 from core.networks.inpainter import Inpainter, InpainterConfig
 from core.networks.patch_critic import PatchCritic
-from core.training.holes import random_holes
 from core.training.loop import EMA, average_gradients, world
 from core.training.sheet import save_sheet
 
@@ -125,6 +125,7 @@ class InpainterTrainer:
 
     def finished(self) -> Inpainter:
         """The averaged network, frozen."""
+        assert isinstance(self.ema.module, Inpainter)
         return self.ema.module
 
     def state(self) -> dict[str, Any]:

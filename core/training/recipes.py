@@ -153,13 +153,13 @@ def train_infill(
     train = source.table().split("train")
     if not len(train):
         raise UserError("The label file has no rows in split 'train'; an infill is trained on those.")
-    shape: dict[str, int] = {"size": source.size, "channels": 1 if source.modality == "chest" else 3, "width": width}
+    channels = 1 if source.modality == "chest" else 3
     images = source.images(train)
     trainer: InpainterTrainer | VaeInfillTrainer
     if kind == "ca":
-        trainer = InpainterTrainer(InpainterConfig(**shape), training, images, place)
+        trainer = InpainterTrainer(InpainterConfig(source.size, channels, width), training, images, place)
     else:
-        trainer = VaeInfillTrainer(VaeInfillConfig(**shape), training, images, place)
+        trainer = VaeInfillTrainer(VaeInfillConfig(source.size, channels, width), training, images, place)
     outcome = run(trainer, budget, out, resume=resume, progress=progress)
     if is_main():
         model = trainer.finished()

@@ -51,6 +51,7 @@ class VaeInfillTrainer:
 
     def finished(self) -> VaeInfiller:
         """The averaged network, frozen."""
+        assert isinstance(self.ema.module, VaeInfiller)
         return self.ema.module
 
     def state(self) -> dict[str, Any]:
@@ -78,6 +79,6 @@ class VaeInfillTrainer:
         """Pictures, holes, and two samples of the prior."""
         x, hole = self.stream.fixed(8)
         generator = torch.Generator(x.device).manual_seed(0)
-        fills = [torch.where(hole > 0.5, self.ema.module.sample(x, hole, generator), x) for _ in range(2)]
+        fills = [torch.where(hole > 0.5, self.finished().sample(x, hole, generator), x) for _ in range(2)]
         captions = [[name] * 8 for name in ("picture", "hole", "sample 1", "sample 2")]
         save_sheet([x, x * (1 - hole), *fills], captions, path)

@@ -1,20 +1,15 @@
 """The δ knob: open a picture, see what the classifier says, turn the knob, watch the picture change."""
 
-from pathlib import Path
-
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import UserError
-from core.images.picture import Picture
 from core.studies.study import Study, label
 from dashboard.parts import address, export, studies, upload
-from dashboard.parts.choice import choose_study
+from dashboard.parts.choice import has_knob
 from dashboard.parts.knob import nearest_frame, show_knob
-from dashboard.parts.viewer import show_viewer
+from dashboard.parts.opening import open_picture
 from dashboard.parts.words import percent
 
-CARD = Path(__file__).with_name("card.py")
 MODES = {"calibrated": "Calibrated", "direct": "As trained"}
 MODE_HELP = (
     "Calibrated: for every frame the condition is searched at which the classifier answers what was asked. "
@@ -25,48 +20,12 @@ HEAD_HELP = "How the changed picture is made: repainted (paper), added to (resid
 
 def main() -> None:
     """The whole page; every mistake of the user ends in one sentence."""
-    bar = st.container(horizontal=True, vertical_alignment="center", gap="small")
     try:
-        with bar.container():
-            study = choose_study()
-        if study is None:
-            return
-        source = upload.chosen(study)
-        address.write(sample=source.sample if source else None)
-        if source is None:
-            st.markdown(f"## {study.title}\n{study.summary}")
-            upload.choose(study, where="page")
-            return
-        picture = upload.read(source)
-        inspect = actions(bar, study, picture)
-        st.markdown(upload.line(picture, source, study))
-        if picture is None:
-            return
-        if inspect:
-            show_viewer(studies.viewer(study.modality, picture.digest, picture), key=f"viewer-{picture.digest[:24]}")
-            return
-        place = upload.locate(study, picture)
-        if place is not None and upload.passes(study, place, picture):
-            classifier_says(study, place)
+        opened = open_picture(has_knob)
+        if opened is not None:
+            classifier_says(*opened)
     except UserError as fault:
         st.error(str(fault))
-
-
-def actions(bar: DeltaGenerator, study: Study, picture: Picture | None) -> bool:
-    """What can be done about the picture; True to inspect the upload instead of turning the knob."""
-    with bar:
-        inspect = st.toggle(
-            "Inspect the upload", key="inspect", help="At full depth: window, level, zoom, ruler",
-            disabled=picture is None,
-        )  # fmt: skip
-        if picture is not None and upload.placed_by_hand(picture):
-            st.button("Choose the face again", on_click=upload.start_again, args=(picture,))
-        if st.button("Open another picture", icon=":material/folder_open:", key="open"):
-            upload.choose_in_dialog(study)
-        with st.popover("Model card", icon=":material/description:"):
-            st.markdown(study.card)
-            st.page_link(CARD, label="Card and all measurements", query_params={"study": study.name})
-    return inspect and picture is not None
 
 
 def classifier_says(study: Study, place: upload.Place) -> None:

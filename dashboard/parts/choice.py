@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
-from core.studies.study import Study
+from core.studies.study import Study, StudyInfo
 from dashboard.parts import address, studies
 
 
-def choose_study() -> Study | None:
-    """The study of the address, or the first; a row to choose from where there are several. None without any."""
-    titles = {s.name: s.title for s in studies.installed()}
+def has_knob(info: StudyInfo) -> bool:
+    """Whether there is something to turn."""
+    return bool(info.knobs)
+
+
+def can_answer(info: StudyInfo) -> bool:
+    """Whether its network is there."""
+    return not info.needs
+
+
+def choose_study(suits: Callable[[StudyInfo], bool] = lambda _: True) -> Study | None:
+    """The study of the address, or the first; a row to choose from where there are several. None without any.
+
+    suits: which studies the page can do something with.
+    """
+    titles = {s.name: s.title for s in studies.installed() if suits(s)}
     names = list(titles)
     if not names:
-        st.info("No study is installed. Train one, or put one into the folder `checkpoints`; the README says how.")
+        st.info(
+            "No study for this page is installed. Train one, or put one into the folder `checkpoints`; the README says "
+            "how."
+        )
         return None
     address.prefer("study", "study", names)
     name = names[0]

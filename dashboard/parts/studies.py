@@ -14,11 +14,14 @@ from PIL import Image
 
 from core import studies
 from core.classifiers.gate import GateResult
-from core.explainers.results import Sweep
+from core.explainers.masking import at_threshold
+from core.explainers.results import MaskResult, Sweep
 from core.images.picture import Picture, Prepared
 from core.images.read import read_picture
 from core.studies.study import Study, StudyInfo
+from dashboard.parts.jobs import Job
 from dashboard.parts.knob import knob_data
+from dashboard.parts.masks import cell_cost, cell_options
 from dashboard.parts.viewer import viewer_data
 
 Crop = tuple[float, float, float]
@@ -87,6 +90,51 @@ def sweep(which: Turn, _prepared: Prepared) -> Sweep:
 def knob(which: Turn, _prepared: Prepared) -> dict[str, Any]:
     """The same sweep, packed for the browser."""
     return knob_data(sweep(which, _prepared), _prepared, modality=study_named(which.study).modality)
+
+
+@dataclass(frozen=True)
+class Masked:
+    """Which answer is explained by masks on which picture, and how fast."""
+
+    study: str
+    place: str
+    target: str
+    speed: str
+
+    @property
+    def key(self) -> str:
+        """All of it in one string, for widgets."""
+        return f"{self.place}-{self.study}-{self.target}-{self.speed}"
+
+
+_JOBS = 4  # pictures or targets whose masks a session keeps
+
+
+def mask_job(which: Masked, prepared: Prepared) -> tuple[Job, bool]:
+    """This session's search for masks, and whether it is new. Searches for what is no longer looked at stop."""
+    jobs: dict[Masked, Job] = st.session_state.setdefault("mask_jobs", {})
+    for other, job in jobs.items():
+        if other != which:
+            job.cancel()
+    fresh = which not in jobs
+    if fresh:
+        study = study_named(which.study)
+
+        def work(cell: str, progress: Any) -> MaskResult:
+            method, options = cell_options(cell, which.speed)
+            result: MaskResult = study.explain(method, prepared, target=which.target, progress=progress, **options)
+            return result
+
+        jobs[which] = Job(work, cell_cost)
+        while len(jobs) > _JOBS:
+            del jobs[next(iter(jobs))]
+    return jobs[which], fresh
+
+
+@st.cache_resource(scope="session", max_entries=24, show_spinner=False)
+def recut(which: Masked, cell: str, threshold: float, _prepared: Prepared, _result: MaskResult) -> MaskResult:
+    """A mask at another threshold, filled and measured anew."""
+    return at_threshold(study_named(which.study), _prepared, _result, threshold)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

@@ -52,7 +52,8 @@ def choose(study: Study, *, where: str) -> None:
 
     where: makes the widgets' keys unique, because the same choice is offered on the page and in a dialog.
     """
-    kind = "frontal chest x-ray" if study.modality == "chest" else "photograph of a face"
+    kinds = {"chest": "frontal chest x-ray", "face": "photograph of a face"}
+    kind = kinds.get(study.modality, "photograph of anything")
     file = st.file_uploader(
         f"Upload a {kind}: PNG, JPEG, TIFF, WebP or DICOM",
         type=None,  # by content, not by name: DICOM files often have no extension

@@ -12,6 +12,11 @@ def percent(p: float) -> str:
     return f"{value:.1f}\u00a0%" if 0 < value < 9.95 or 99 < value < 100 else f"{value:.0f}\u00a0%"
 
 
+def duration(seconds: float) -> str:
+    """A waiting time for reading: '8 s', '2 min'."""
+    return f"{max(1, round(seconds))}\u00a0s" if seconds < 90 else f"{round(seconds / 60)}\u00a0min"
+
+
 def sentence(sweep: Sweep, frame: int) -> str:
     """What frame `frame` shows: what was asked for, what came, whether it was reached, how much changed."""
     now, before = percent(sweep.achieved[frame]), percent(sweep.query)

@@ -200,6 +200,40 @@ def test_another_study_starts_afresh_and_is_the_same_on_the_card(fake_study, mon
     assert query(app, "study") == "second"
 
 
+def test_a_study_without_a_knob_is_offered_on_its_card_alone(fake_study, monkeypatch):
+    from dataclasses import replace
+
+    from core import studies
+
+    second = replace(fake_study, name="second", title="Second study", card="# The second card")
+    infos = [
+        StudyInfo(s.name, s.title, s.modality, s.targets, knobs, s.summary)
+        for s, knobs in ((second, ()), (fake_study, fake_study.knobs))
+    ]
+    monkeypatch.setattr(studies, "list_studies", lambda: infos)
+    monkeypatch.setattr(studies, "open_study", lambda name, device="cpu": {"fake": fake_study, "second": second}[name])
+    app = open_app(study="second")
+    assert not app.exception
+    assert query(app, "study") == "fake"
+    assert not app.segmented_control
+    app.switch_page("app_pages/card.py").run()
+    app.segmented_control(key="study").select("second").run()
+    assert "The second card" in texts(app)
+    app.switch_page("app_pages/knob.py").run()
+    assert not app.exception
+    assert query(app, "study") == "fake"
+
+
+def test_where_no_study_has_a_knob_the_page_says_so(fake_study, monkeypatch):
+    from core import studies
+
+    info = StudyInfo("flat", "Flat", "photo", (), (), "No knob.", "Its network is not installed.")
+    monkeypatch.setattr(studies, "list_studies", lambda: [info])
+    app = open_app()
+    assert not app.exception
+    assert "No study for this page" in texts(app)
+
+
 def test_the_address_restores_mode_and_target(fake_study):
     app = open_app(sample="drawn", mode="calibrated", target="Cardiomegaly", delta="0.30")
     assert not app.exception

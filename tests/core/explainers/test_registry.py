@@ -21,7 +21,8 @@ def test_it_says_what_it_is(explainer):
         assert "\n" not in text
     assert any(part.strip(" .,").isdigit() for part in explainer.paper.split()), "the paper's year"
     assert explainer.needs
-    assert set(explainer.needs) <= {"classifier", "exaggerator", "oracle", "segmenter", "identity", "autoencoder"}
+    known = {"classifier", "exaggerator", "infill", "oracle", "segmenter", "identity", "autoencoder"}
+    assert set(explainer.needs) <= known
     assert callable(explainer.run)
 
 

@@ -17,7 +17,8 @@ from core.images import faces
 from core.images.faces import TEMPLATE, NoFace, SeveralFaces, find_faces, is_aligned
 from core.images.frame import resize
 from core.images.picture import Picture
-from core.images.prepare import paste, prepare_chest, prepare_face
+from core.images.prepare import paste, prepare_chest, prepare_face, prepare_photo
+from core.images.tone import IDENTITY
 
 
 def picture(pixels: np.ndarray) -> Picture:
@@ -172,3 +173,43 @@ def test_the_detector_serves_one_thread_at_a_time(monkeypatch: pytest.MonkeyPatc
     blank = picture(np.zeros((90, 90, 3)))
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(find_faces, [blank] * 8)) == [[]] * 8
+
+
+@pytest.mark.parametrize(("height", "width", "corner"), [(90, 141, (25, 0)), (141, 90, (0, 25)), (90, 90, (0, 0))])
+def test_a_photograph_is_cut_to_its_middle_square(height: int, width: int, corner: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).random((height, width, 3)).astype(np.float32)
+    prepared = prepare_photo(picture(pixels), 32)
+    left, top = corner
+    assert np.array_equal(prepared.view, pixels[top : top + 90, left : left + 90])
+    assert np.array_equal(prepared.tensor, resize(prepared.view, 32, 32).transpose(2, 0, 1))
+    assert np.array_equal(prepared.placement, [[1, 0, left], [0, 1, top]])
+    assert prepared.tone is IDENTITY
+    assert bool(prepared.notes) == (height != width)
+
+
+def test_a_large_photograph_has_a_smaller_view_that_still_maps_back() -> None:
+    # A dot whose place in the view must lead back to its place in the upload.
+    pixels = np.zeros((300, 420, 3), np.float32)
+    pixels[198:202, 258:262] = 1
+    prepared = prepare_photo(picture(pixels), 50, max_view=100)
+    assert prepared.view.shape == (100, 100, 3)
+    y, x = np.argwhere(prepared.view[..., 0] > 0.1).mean(0)
+    assert prepared.placement @ np.array([x, y, 1]) == pytest.approx([259.5, 199.5], abs=1.0)
+    # The corners of the view are the corners of the square, 60 pixels from the left.
+    assert prepared.placement @ np.array([-0.5, -0.5, 1]) == pytest.approx([59.5, -0.5])
+    assert prepared.placement @ np.array([99.5, 99.5, 1]) == pytest.approx([359.5, 299.5])
+
+
+def test_a_changed_photograph_goes_back_where_it_was_cut() -> None:
+    pixels = np.full((90, 150, 3), 0.4, np.float32)
+    prepared = prepare_photo(picture(pixels), 32)
+    assert np.array_equal(paste(pixels, prepared.view, prepared), pixels)
+    change = (paste(pixels, prepared.view + np.float32(0.1), prepared) - pixels).mean(2)
+    assert change[:, 45:105] == pytest.approx(0.1, abs=1e-4)
+    assert change[:, :30].max() == change[:, 120:].max() == 0
+
+
+def test_a_grey_photograph_becomes_three_equal_channels() -> None:
+    prepared = prepare_photo(picture(film()), 32)
+    assert prepared.tensor.shape == (3, 32, 32)
+    assert np.array_equal(prepared.tensor[0], prepared.tensor[2])
