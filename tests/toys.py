@@ -128,6 +128,24 @@ class WindowBox:
         return torch.sigmoid(self.logit(x))
 
 
+class PlacesBox:
+    """f = sigmoid(gain * (weighted mean brightness - threshold)): every place of a 32-pixel picture matters, unequally.
+
+    On pictures brighter than the infill there is a best region of every area.
+    """
+
+    def __init__(self, gain: float = 60.0, threshold: float = 0.1) -> None:
+        weight = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(5))
+        self.weight = torch.nn.functional.interpolate(weight, (32, 32), mode="bilinear")
+        self.gain, self.threshold = gain, threshold
+
+    def logit(self, x: Tensor) -> Tensor:
+        return self.gain * ((self.weight * x).mean((1, 2, 3)) - self.threshold)
+
+    def posterior(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(self.logit(x))
+
+
 def draw_window(size: int = 32, window: tuple[slice, slice] = WINDOW, seed: int = 0, channels: int = 1) -> np.ndarray:
     """[C, size, size] float32: a bright window, a bright bar in the corner, and grain that every infill removes."""
     grain = np.random.default_rng(seed).uniform(-0.05, 0.05, (channels, size, size))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from core.classifiers.blackbox import Classifier
+from core.classifiers.multiclass import MultiClass
 from core.errors import UserError
 from core.weights import read_weights, save_weights
 
@@ -23,3 +26,16 @@ def load_classifier(path: Path, device: str = "cpu") -> Classifier:
     except (KeyError, TypeError, ValueError, RuntimeError) as fault:
         raise UserError(f"{path} does not hold a classifier of this version ({fault}).") from None
     return model.to(device).freeze()
+
+
+def load_choice(path: Path, device: str = "cpu") -> MultiClass:
+    """A classifier trained with exclusive targets, as one network of many classes; its temperature is folded into the
+    last layer. Raises UserError when the file is not one of ours.
+    """
+    model = load_classifier(path)
+    last = model.net.get_submodule("fc" if hasattr(model.net, "fc") else "classifier")
+    assert isinstance(last, torch.nn.Linear)
+    last.weight.div_(model.temperature[:, None])
+    last.bias.div_(model.temperature)
+    numbers = {name: value.flatten().tolist() for name, value in (("mean", model.mean), ("scale", model.std))}
+    return MultiClass(model.net, model.targets, centre=numbers["mean"], **numbers).to(device)

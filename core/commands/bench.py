@@ -57,6 +57,7 @@ def bench(
             "upload_to_first_frame_seconds": _median(first_frame, rounds, place),
             "training_images_per_second": _training_speed(study, target, place),
         }
+        results["studies"][study.name]["masks"] = _masks(study, prepared, target, place)
     results["open_and_measure_seconds"] = round(time.perf_counter() - start, 2)
     results["resident_megabytes"] = round(psutil.Process().memory_info().rss / 2**20)
     if place == "cuda":
@@ -71,7 +72,38 @@ def bench(
         print(f"  the same, calibrated                         {numbers['calibrated_seconds']:.3f} s")
         print(f"  upload to first frame                        {numbers['upload_to_first_frame_seconds']:.3f} s")
         print(f"  training the knob                            {numbers['training_images_per_second']:.0f} images/s")
+        masks = numbers["masks"]
+        print(f"  FIDO, 300 steps of 8 masks, {masks['infill']:<17} {masks['fido_seconds']:.1f} s")
+        print(f"  16 pictures together against one             {masks['sixteen_against_one']:.1f} times the time")
     print(f"memory with every study open: {results['resident_megabytes']} MB")
+
+
+def _masks(study: Any, prepared: Any, target: str, device: str) -> dict[str, Any]:
+    """FIDO as published for one picture, and how much longer a step takes for 16 of them."""
+    import torch
+
+    from core.explainers.fido import FidoConfig, optimise
+
+    infill = study.infill(study.infills[-1])
+    f = study.blackbox(target)
+    x = torch.from_numpy(prepared.tensor)[None].to(study.device)
+
+    def search(pictures: int, steps: int) -> float:
+        batch, sign = x.expand(pictures, -1, -1, -1), torch.ones(pictures, device=x.device)
+        start = time.perf_counter()
+        optimise(f, infill, batch, sign, FidoConfig(infill=infill.name, steps=steps))
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - start
+
+    search(1, 5)
+    search(16, 3)
+    one = search(1, 300)
+    return {
+        "infill": infill.name,
+        "fido_seconds": round(one, 3),
+        "sixteen_against_one": round(search(16, 30) / (one / 10), 2),
+    }
 
 
 def _median(work: Callable[[], Any], rounds: int, device: str) -> float:

@@ -18,7 +18,10 @@ from core.errors import UserError
 app = typer.Typer(help="Train a model of a study.", no_args_is_help=True)
 
 Data = Annotated[Path, typer.Option(help="Folder of pictures.")]
-Labels = Annotated[Path, typer.Option(help="CSV with a `file` column, one column a label, and `split` if known.")]
+Labels = Annotated[
+    Path | None,
+    typer.Option(help="CSV with a `file` column, one column a label, and `split` if known; not for MNIST's idx files."),
+]
 Out = Annotated[Path, typer.Option(help="Folder for the checkpoint, its state and its record.")]
 Minutes = Annotated[
     float | None, typer.Option(help="Time limit; the speed of the first steps fixes how many there are.")
@@ -36,11 +39,14 @@ Threads = Annotated[int, typer.Option(help="CPU threads; 0 leaves it to torch.")
 def classifier(
     study: StudyName,
     data: Data,
-    labels: Labels,
     targets: Annotated[str, typer.Option(help="Label columns, comma-separated.")],
     out: Out,
+    labels: Labels = None,
     architecture: Annotated[str, typer.Option(help="resnet or densenet.")] = "resnet",
     width: Annotated[int, typer.Option(help="Channels of the first stage, or DenseNet's growth rate.")] = 24,
+    exclusive: Annotated[
+        bool, typer.Option("--exclusive", help="The targets are classes of which a picture has exactly one.")
+    ] = False,
     auxiliary: Annotated[str, typer.Option(help="Further label columns to learn from; not kept.")] = "",
     init: Annotated[Path | None, typer.Option(help="Classifier to take weights over from.")] = None,
     mixup: Annotated[float, typer.Option(help="Beta parameter of mixup; 0 switches it off.")] = 0.2,
@@ -63,7 +69,7 @@ def classifier(
     config = ClassifierConfig(
         targets=_names(targets), auxiliary=_names(auxiliary), architecture=architecture, width=width, mixup=mixup,
         init=str(init) if init else None, learning_rate=rate, weight_decay=weight_decay,
-        flip=settings["study"]["modality"] == "face", seed=seed,
+        flip=settings["study"]["modality"] == "face", seed=seed, exclusive=exclusive,
     )  # fmt: skip
     bar = Bar()
     report = train_classifier(
@@ -71,6 +77,9 @@ def classifier(
     )
     bar.close()
     for target, numbers in report.items():
+        if "top1" in numbers:
+            print(f"{target} (val): {numbers['top1']:.2%} right of {numbers['n']}")
+            continue
         auc, accuracy = numbers["auc"], numbers["accuracy"]
         if auc["value"] is None:
             print(f"{target} (val): the labels are all alike, so there is nothing to measure")
@@ -84,9 +93,9 @@ def classifier(
 def exaggerator(
     study: StudyName,
     data: Data,
-    labels: Labels,
     target: Annotated[str, typer.Option(help="The classifier's target the knob turns.")],
     out: Out,
+    labels: Labels = None,
     head: Annotated[str, typer.Option(help="paper, residual or morph.")] = "morph",
     base: Annotated[int, typer.Option(help="Channels at half resolution.")] = 24,
     batch: Annotated[int, typer.Option(help="Pictures a step and process.")] = 32,
@@ -146,8 +155,8 @@ InfillOptions = Annotated[str, typer.Option("--options", help='JSON of further s
 def vae_infill(
     study: StudyName,
     data: Data,
-    labels: Labels,
     out: Out,
+    labels: Labels = None,
     width: Width = 16,
     options: InfillOptions = "{}",
     minutes: Minutes = None,
@@ -166,8 +175,8 @@ def vae_infill(
 def inpainter(
     study: StudyName,
     data: Data,
-    labels: Labels,
     out: Out,
+    labels: Labels = None,
     width: Width = 16,
     options: InfillOptions = "{}",
     minutes: Minutes = None,
@@ -182,8 +191,53 @@ def inpainter(
     _infill("ca", study, data, labels, out, width, options, minutes, steps, where, seed, device, threads, resume)
 
 
+@app.command()
+def ganmex(
+    study: StudyName,
+    data: Data,
+    out: Out,
+    labels: Labels = None,
+    choice: Annotated[str | None, typer.Option(help="One of the study's choices; by default the first.")] = None,
+    width: Annotated[int, typer.Option(help="Channels at full resolution; four times that at a quarter of it.")] = 24,
+    options: InfillOptions = "{}",
+    minutes: Minutes = None,
+    steps: Steps = None,
+    where: Where = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    threads: Threads = 0,
+    resume: Resume = False,
+) -> None:
+    """Train GANMEX's translator between the classes of one choice, against the study's classifier."""
+    from core.studies import open_study
+    from core.training.recipes import train_translator
+    from core.training.translator import TranslatorTraining
+
+    settings, source = _source(study, data, labels, out, where)
+    _threads(threads)
+    place = choose_device(device)
+    opened = open_study(study, place)
+    if not opened.choices:
+        raise UserError(f"{opened.title} has no choice among several classes to translate between.")
+    name = choice or opened.choices[0]
+    try:
+        training = TranslatorTraining(
+            **({"flip": settings["study"]["modality"] == "face", "seed": seed} | json.loads(options))
+        )
+    except (TypeError, ValueError) as fault:
+        raise UserError(f"--options is not a JSON object of training settings ({fault}).") from None
+    bar = Bar()
+    outcome = train_translator(
+        source, opened.choice(name), width, training, _budget(minutes, steps), out, choice=name, device=place,
+        resume=resume, progress=bar,
+    )  # fmt: skip
+    bar.close()
+    print(f"{outcome.stop} after {outcome.steps} steps, {outcome.seconds / 60:.1f} minutes: {_line(outcome.last)}")
+    print(f"written: {out / f'ganmex-{name}.safetensors'}, samples.png beside it")
+
+
 def _infill(
-    kind: str, study: str, data: Path, labels: Path, out: Path, width: int, options: str, minutes: float | None,
+    kind: str, study: str, data: Path, labels: Path | None, out: Path, width: int, options: str, minutes: float | None,
     steps: int | None, where: str | None, seed: int, device: str, threads: int, resume: bool,
 ) -> None:  # fmt: skip
     from core.training.inpainter import InfillTraining
@@ -211,9 +265,9 @@ def _infill(
 def gate(
     study: StudyName,
     data: Data,
-    labels: Labels,
     negatives: Annotated[list[Path], typer.Option(help="Folder of pictures of another kind; may be repeated.")],
     out: Out,
+    labels: Labels = None,
     minutes: Minutes = 3.0,
     steps: Steps = None,
     where: Where = None,
@@ -233,7 +287,7 @@ def gate(
     print(f"written: {out / 'gate.safetensors'}; put the threshold into study.toml")
 
 
-def _source(study: str, data: Path, labels: Path, out: Path, where: str | None) -> tuple[dict[str, Any], Any]:
+def _source(study: str, data: Path, labels: Path | None, out: Path, where: str | None) -> tuple[dict[str, Any], Any]:
     from core.studies import open_study
     from core.training.recipes import Source
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from core.data.idx import idx_images
 from core.data.table import LabelledTable, load_images
 from core.images.prepare import prepare_chest, prepare_photo
 from core.images.read import read_picture
@@ -33,6 +34,8 @@ def packed_images(
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
     """[N, C, size, size] uint8, from `cache` if the same table was packed there before."""
+    if modality == "digit":
+        return idx_images(table)
     file = cache / f"images-{_fingerprint(table)}-{modality}-{size}.npy"
     if file.is_file():
         return np.load(file)

@@ -22,7 +22,7 @@ from core.evaluation.curves import run_curves
 from core.evaluation.interval import bootstrap
 from core.evaluation.saliency import saliency_metric
 from core.explainers import bbmp, extremal, fido
-from core.explainers.masking import SUFFICIENT, hidden_of, measure, sign_of
+from core.explainers.masking import SUFFICIENT, hidden_of, measure, says, sign_of
 from core.explainers.presets import preset
 from core.infills.infill import Infill
 
@@ -49,11 +49,13 @@ def find_maps(f: BlackBox, infill: Infill, x: Tensor, sign: Tensor, row: str, sp
         config = extremal.ExtremalConfig(**options, **preset(speed, "extremal"))
         masks = extremal.optimise(f, infill, x, sign, config).mask
         many = x.repeat_interleave(len(config.areas), 0)
-        _, after = measure(f, infill, many, hidden_of(masks > 0.5, SUFFICIENT), 4, seed)
+        fills, after = measure(f, infill, many, hidden_of(masks > 0.5, SUFFICIENT), 4, seed)
+        stands = _stands(f, fills, sign.repeat_interleave(len(config.areas))).view(len(x), -1)
         after = after.mean(1).view(len(x), -1)
         masks = masks.view(len(x), -1, *x.shape[2:])
         best = [
-            extremal.smallest_that_does(after[i], config.areas, SUFFICIENT, bool(sign[i] > 0)) for i in range(len(x))
+            extremal.smallest_that_does(after[i], stands[i], config.areas, SUFFICIENT, bool(sign[i] > 0))
+            for i in range(len(x))
         ]
         return Maps(masks.mean(1).numpy(), (masks[torch.arange(len(x)), best] > 0.5).numpy())
     if row == "bbmp":
@@ -62,6 +64,12 @@ def find_maps(f: BlackBox, infill: Infill, x: Tensor, sign: Tensor, row: str, sp
         search = fido.FidoConfig(kind=row.removeprefix("fido-"), **options, **preset(speed, "fido"))
         found = fido.optimise(f, infill, x, sign, search)
     return Maps(found.mask[:, 0].numpy(), (found.mask[:, 0] > 0.5).numpy())
+
+
+def _stands(f: BlackBox, fills: Tensor, sign: Tensor) -> Tensor:
+    """[N] share of the samples fills [N, K, C, S, S] in which the explained answer stands."""
+    same = says(f, fills.flatten(0, 1)).view(fills.shape[:2]) == (sign > 0)[:, None]
+    return same.float().mean(1)
 
 
 def random_regions(areas: np.ndarray, size: int, grid: int, seed: int) -> np.ndarray:
@@ -84,8 +92,8 @@ def cell_measures(
     chance = torch.from_numpy(random_regions(areas, x.shape[-1], x.shape[-1] // 4, seed))[:, None]
 
     def does(region: Tensor) -> np.ndarray:
-        _, after = measure(f, infill, x, hidden_of(region, kind), 4, seed)
-        same = (after.mean(1) >= 0.5) == (sign > 0)
+        fills, _ = measure(f, infill, x, hidden_of(region, kind), 4, seed)
+        same = _stands(f, fills, sign) >= 0.5
         return (same if kind == SUFFICIENT else ~same).double().numpy()
 
     curves = run_curves(f, reference, x, sign, maps, seed=seed, shares=SHARES)

@@ -126,6 +126,8 @@ def evaluate_study(
         for target in targets or study.targets[:1]:
             f = study.blackbox(target)
             chosen = _present(f, images, min(pictures, MASKED), seed)
+            if not len(chosen):
+                continue  # f sees the finding nowhere, so there is nothing to explain
             result = masks_report(
                 f, {name: study.infill(name) for name in study.infills}, images[chosen],
                 cache=cache, key=f"{study.name} {target}", speed=speed, seed=seed,

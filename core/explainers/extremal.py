@@ -16,7 +16,7 @@ from torch import Tensor
 
 from core.classifiers.blackbox import BlackBox
 from core.errors import UserError
-from core.explainers.masking import DESTROYING, SUFFICIENT, Found, begin, finish, hidden_of, measure
+from core.explainers.masking import DESTROYING, SUFFICIENT, Found, begin, finish, hidden_of, measure, says
 from core.explainers.registry import Explainer, Progress, Subject, register
 from core.explainers.results import MaskResult
 from core.images.picture import Prepared
@@ -134,17 +134,21 @@ def explain(
     work = begin(subject, prepared, target, "extremal", KINDS[config.kind], config)
     found = optimise(work.f, work.infill, work.x, work.sign, config, progress)
     x = work.x.expand(len(found.mask), -1, -1, -1)
-    _, after = measure(work.f, work.infill, x, hidden_of(found.mask > 0.5, work.kind), 4, config.seed)
-    best = smallest_that_does(after.mean(1), config.areas, work.kind, bool(work.sign[0] > 0))
+    fills, after = measure(work.f, work.infill, x, hidden_of(found.mask > 0.5, work.kind), 4, config.seed)
+    says_so = says(work.f, fills.flatten(0, 1)).view(after.shape) == (work.sign > 0)
+    best = smallest_that_does(after.mean(1), says_so.float().mean(1), config.areas, work.kind, bool(work.sign[0] > 0))
     one = Found(found.mask[best : best + 1], found.trace[:, best : best + 1])
     ladder = tuple(zip(config.areas, after.mean(1).tolist(), strict=True))
     return finish(work, one, ladder=ladder, note={"area": config.areas[best]})
 
 
-def smallest_that_does(after: Tensor, areas: tuple[float, ...], kind: str, answer: bool) -> int:
-    """Index of the smallest area whose fill does what was wanted; the nearest miss where none does. after: [A]."""
+def smallest_that_does(after: Tensor, stands: Tensor, areas: tuple[float, ...], kind: str, answer: bool) -> int:
+    """Index of the smallest area whose fills do what was wanted; the nearest miss where none does.
+
+    after: [A] mean f; stands: [A] share of the samples in which the answer stands.
+    """
     towards = after if (kind == SUFFICIENT) == answer else 1 - after
-    good = [i for i in range(len(areas)) if towards[i] >= 0.5]
+    good = [i for i in range(len(areas)) if (stands[i] >= 0.5) == (kind == SUFFICIENT)]
     return min(good, key=lambda i: areas[i]) if good else int(towards.argmax())
 
 

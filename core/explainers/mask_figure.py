@@ -6,6 +6,7 @@ import io
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from core.explainers.render import to_bytes
 from core.explainers.results import MaskResult
@@ -41,9 +42,10 @@ def outlined(prepared: Prepared, result: MaskResult, side: int) -> np.ndarray:
 
 
 def mask_picture(result: MaskResult) -> bytes:
-    """The mask as an 8-bit grey PNG at network size: 255 belongs to the region."""
-    buffer = io.BytesIO()
-    Image.fromarray(to_bytes(result.mask)).save(buffer, "PNG")
+    """The mask as an 8-bit grey PNG at network size: 255 belongs to the region. The notice is in its text."""
+    buffer, text = io.BytesIO(), PngInfo()
+    text.add_text("Comment", animate.NOTICE)
+    Image.fromarray(to_bytes(result.mask)).save(buffer, "PNG", pnginfo=text)
     return buffer.getvalue()
 
 

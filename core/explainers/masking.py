@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from core.classifiers.blackbox import BlackBox
+from core.classifiers.multiclass import OneClass
 from core.errors import UserError
 from core.explainers.registry import Subject
 from core.explainers.results import MaskResult, Provenance
@@ -41,9 +42,16 @@ def sign_of(f: BlackBox, x: Tensor, answer: str) -> Tensor:
     if answer not in ANSWERS:
         raise UserError(f"There is no answer '{answer}' to explain; choose one of {', '.join(ANSWERS)}.")
     if answer == "predicted":
-        with torch.no_grad():
-            return torch.where(f.posterior(x) >= 0.5, 1.0, -1.0)
+        return torch.where(says(f, x), 1.0, -1.0)
     return torch.full((len(x),), 1.0 if answer == "present" else -1.0, device=x.device)
+
+
+@torch.no_grad()
+def says(f: BlackBox, x: Tensor) -> Tensor:
+    """[N] bool, whether the finding is f's answer: more likely than not, or the likeliest of many classes."""
+    if isinstance(f, OneClass):
+        return f.classifier(x).argmax(1) == f.index
+    return f.posterior(x) >= 0.5
 
 
 def hidden_of(region: Tensor, kind: str) -> Tensor:
@@ -115,13 +123,13 @@ def at_threshold(
     mask = torch.from_numpy(result.mask)[None, None].to(subject.device)
     region = mask > threshold
     x = torch.from_numpy(prepared.tensor)[None].to(subject.device)
+    f = subject.blackbox(result.target)
     fills, after = measure(
-        subject.blackbox(result.target), subject.infill(result.infill), x, hidden_of(region, result.kind), samples,
-        result.provenance.seed,
-    )  # fmt: skip
+        f, subject.infill(result.infill), x, hidden_of(region, result.kind), samples, result.provenance.seed
+    )
     mean = float(after.mean())
-    same_side = (mean >= 0.5) == result.answer
-    succeeded = same_side if result.kind == SUFFICIENT else not same_side
+    stands = float((says(f, fills[0]) == result.answer).float().mean()) >= 0.5
+    succeeded = stands if result.kind == SUFFICIENT else not stands
     area = float(region.float().mean())
     return replace(
         result, threshold=threshold, area=area, succeeded=succeeded, after=after[0].cpu().numpy(),
@@ -139,8 +147,8 @@ def _sentence(result: MaskResult, mean: float, area: float, succeeded: bool) -> 
                 "costs; a smaller sparsity allows a larger one"
             )
         if succeeded:
-            return f"finished: hiding {area:.1%} of the picture {moved}, across .5"
-        return f"finished, but the answer stands: hiding {area:.1%} of the picture {moved}, not across .5"
+            return f"finished: hiding {area:.1%} of the picture {moved} and flips the answer"
+        return f"finished, but the answer stands: hiding {area:.1%} of the picture {moved}"
     if area == 0:
         return (
             "finished without a region: f gives this answer even with everything filled in"
@@ -149,5 +157,5 @@ def _sentence(result: MaskResult, mean: float, area: float, succeeded: bool) -> 
             "a smaller sparsity allows a larger one"
         )
     if succeeded:
-        return f"finished: {area:.1%} of the picture alone suffices, and {moved}, on the same side of .5"
-    return f"finished, but it does not suffice: {area:.1%} of the picture alone {moved}, across .5"
+        return f"finished: {area:.1%} of the picture alone suffices for the answer: filling the rest {moved}"
+    return f"finished, but {area:.1%} of the picture alone does not suffice: filling the rest {moved}"

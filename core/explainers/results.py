@@ -122,7 +122,7 @@ class MaskResult:
     threshold: float
     area: float  # share of the picture in the region at the threshold
     after: np.ndarray  # [K] f of each filled sample
-    succeeded: bool  # destroyed: the mean of `after` is on the other side of .5; sufficient: on the same side
+    succeeded: bool  # in at least half of the samples the answer is gone (destroying), or is still there (sufficient)
     settings: dict[str, Any]
     ladder: tuple[tuple[float, float], ...]  # (area, mean f) of further masks tried; empty for most methods
     mask: np.ndarray = field(repr=False)  # [S, S] float32

@@ -10,6 +10,7 @@ import torch
 from core.errors import UserError
 from core.networks.exaggerator import Exaggerator, ExaggeratorConfig, config_dict
 from core.networks.inpainter import Inpainter, InpainterConfig
+from core.networks.translator import Translator, TranslatorConfig
 from core.networks.vae_infill import VaeInfillConfig, VaeInfiller
 from core.weights import read_weights, save_weights
 
@@ -48,4 +49,20 @@ def load_infill(path: Path, device: torch.device | str = "cpu") -> Inpainter | V
         model.load_state_dict(state)
     except (KeyError, TypeError, ValueError, RuntimeError) as fault:
         raise UserError(f"{path} does not hold an infill of this version ({fault}).") from None
+    return model.to(device).eval().requires_grad_(False)
+
+
+def save_translator(model: Translator, path: Path, **about: Any) -> None:
+    """Write a translator with its shape; `about` says between which classes it goes."""
+    save_weights(model, path, {"translator": model.config.to_dict(), **about})
+
+
+def load_translator(path: Path, device: torch.device | str = "cpu") -> Translator:
+    """A frozen translator in eval mode. Raises UserError when the file is not one of ours."""
+    state, config = read_weights(path)
+    try:
+        model = Translator(TranslatorConfig(**config["translator"]))
+        model.load_state_dict(state)
+    except (KeyError, TypeError, ValueError, RuntimeError) as fault:
+        raise UserError(f"{path} does not hold a translator of this version ({fault}).") from None
     return model.to(device).eval().requires_grad_(False)

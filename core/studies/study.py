@@ -19,9 +19,10 @@ from core.classifiers.blackbox import BlackBox, Classifier
 from core.classifiers.gate import GateResult, check
 from core.classifiers.multiclass import MultiClass
 from core.classifiers.packaged import PACKAGED, load_packaged, needs, packaged_classes
-from core.classifiers.store import load_classifier
+from core.classifiers.store import load_choice, load_classifier
 from core.errors import UserError
 from core.explainers.registry import Progress, find_explainer
+from core.images.digits import prepare_digit
 from core.images.picture import Picture, Prepared
 from core.images.prepare import prepare_chest, prepare_face, prepare_photo
 from core.infills.heuristic import BlurInfill, LocalInfill, MeanInfill, RandomInfill
@@ -32,7 +33,7 @@ from core.networks.inpainter import Inpainter
 from core.networks.store import load_exaggerator, load_infill
 from core.studies.samples import Sample, read_sample
 
-MODALITIES = ("chest", "face", "photo")
+MODALITIES = ("chest", "face", "photo", "digit")
 LIKELIEST = 5  # of many classes are answered
 REQUIRED = {
     "study": ("name", "title", "modality", "summary", "size", "channels"),
@@ -44,6 +45,7 @@ IF_THERE = {
     "oracle": ("target", "file"),
     "knob": ("target", "head", "file"),
     "infill": ("name", "file"),
+    "choice": ("name", "title", "file", "classes"),
     "sample": ("name", "title", "package", "path", "credit"),
 }
 
@@ -90,12 +92,37 @@ class Study:
     def targets(self) -> tuple[str, ...]:
         """What the classifier answers."""
         settings = self.settings["classifier"]
+        if "choice" in settings:
+            return self.classes(settings["choice"])
         return tuple(settings["targets"]) if "targets" in settings else packaged_classes(settings["package"])
 
     @property
     def one_of_many(self) -> bool:
         """Whether the targets are classes of which a picture has one, with probabilities that sum to 1."""
-        return "package" in self.settings["classifier"]
+        return bool({"package", "choice"} & set(self.settings["classifier"]))
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Questions with several classes of which a picture has exactly one, for one-against-one explanations."""
+        return tuple(c["name"] for c in self.settings.get("choice", []))
+
+    def classes(self, choice: str) -> tuple[str, ...]:
+        """The classes of one choice, in the order of its network's outputs."""
+        return tuple(self._choice(choice)["classes"])
+
+    def choice(self, name: str) -> MultiClass:
+        """The network of one choice. Raises UserError when the study has none of that name."""
+        entry = self._choice(name)
+        key = f"choice {name}"
+        if key not in self._loaded:
+            self._loaded[key] = load_choice(self.folder / entry["file"], str(self.device))
+        return self._loaded[key]
+
+    def _choice(self, name: str) -> dict[str, Any]:
+        for entry in self.settings.get("choice", []):
+            if entry["name"] == name:
+                return entry
+        raise UserError(f"{self.title} has no choice '{name}'; it has: {', '.join(self.choices) or 'none'}.")
 
     @property
     def knobs(self) -> tuple[str, ...]:
@@ -183,6 +210,8 @@ class Study:
             return prepare_face(picture, self.size, face=face, crop=crop, **limit)
         if self.modality == "photo":
             return prepare_photo(picture, self.size, **limit)
+        if self.modality == "digit":
+            return prepare_digit(picture, self.size)
         return prepare_chest(picture, self.size, **limit)
 
     @property
@@ -199,6 +228,8 @@ class Study:
         """
         if not self.one_of_many:
             return self.classifier
+        if "choice" in self.settings["classifier"]:
+            return self.choice(self.settings["classifier"]["choice"])
         package = self.settings["classifier"]["package"]
         key = f"package {package}"
         if key not in self._loaded:
@@ -335,8 +366,9 @@ def read_settings(folder: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as fault:
         raise UserError(f"{path} is not valid TOML: {fault}.") from None
     packaged = "package" in settings.get("classifier", {})
-    # A network out of a package brings its own classes.
-    for table, keys in (REQUIRED | {"classifier": ()} if packaged else REQUIRED).items():
+    # A network out of a package, or of a choice, brings its own classes.
+    brings = packaged or "choice" in settings.get("classifier", {})
+    for table, keys in (REQUIRED | {"classifier": ()} if brings else REQUIRED).items():
         for key in keys:
             if key not in settings.get(table, {}):
                 raise UserError(f"{path} lacks '{key}' in [{table}].")
@@ -360,6 +392,12 @@ def _check_package(path: Path, classifier: dict[str, Any]) -> None:
         raise UserError(f"{path}: package must be one of {', '.join(PACKAGED)}.")
 
 
+def _targets_of(settings: dict[str, Any]) -> tuple[str, ...]:
+    named = settings["classifier"].get("choice")
+    classes = next((c["classes"] for c in settings.get("choice", []) if c["name"] == named), ())
+    return tuple(settings["classifier"].get("targets", classes))
+
+
 def info_of(settings: dict[str, Any]) -> StudyInfo:
     """A study's line from its settings."""
     study = settings["study"]
@@ -367,7 +405,7 @@ def info_of(settings: dict[str, Any]) -> StudyInfo:
         name=study["name"],
         title=study["title"],
         modality=study["modality"],
-        targets=tuple(settings["classifier"].get("targets", ())),
+        targets=_targets_of(settings),
         knobs=tuple(dict.fromkeys(k["target"] for k in settings.get("knob", []))),
         summary=study["summary"],
         needs=needs(settings["classifier"]["package"]) if "package" in settings["classifier"] else "",

@@ -40,6 +40,7 @@ class ClassifierConfig:
     mixup: float = 0.0  # Beta parameter; 0 switches it off
     flip: bool = False
     balance: bool = False  # draw positives and negatives of the first target equally often
+    exclusive: bool = False  # the targets are classes of which a picture has exactly one: cross-entropy over them
     seed: int = 0
 
 
@@ -92,6 +93,8 @@ class ClassifierTrainer:
         known = ~torch.isnan(y)
         smooth = self.config.label_smoothing
         soft = torch.nan_to_num(y) * (1 - 2 * smooth) + smooth
+        if self.config.exclusive:
+            soft = y * (1 - smooth) + smooth / y.shape[1]
         if self.config.mixup:
             # Zhang et al., ICLR 2018. A pair counts only where both labels are known.
             share = float(self.rng.beta(self.config.mixup, self.config.mixup))
@@ -103,8 +106,11 @@ class ClassifierTrainer:
         self.model.train()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             logits = self.model(x)
-        losses = F.binary_cross_entropy_with_logits(logits.float(), soft, reduction="none")
-        loss = (losses * known).sum() / known.sum().clamp_min(1)
+        if self.config.exclusive:
+            loss = F.cross_entropy(logits.float(), soft)
+        else:
+            losses = F.binary_cross_entropy_with_logits(logits.float(), soft, reduction="none")
+            loss = (losses * known).sum() / known.sum().clamp_min(1)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         average_gradients(self.model.parameters())
@@ -139,11 +145,30 @@ class ClassifierTrainer:
         assert isinstance(model, Classifier)
         model = model.keep(self.config.targets)
         logits = predict_logits(model, images, self.device)
+        if self.config.exclusive:
+            model.temperature.fill_(fit_temperature(logits, labels.argmax(1)))
+            return model.cpu().freeze()
         for k in range(len(self.config.targets)):
             known = ~np.isnan(labels[:, k])
             temperature, bias = fit_platt(logits[known, k], labels[known, k])
             model.temperature[k], model.bias[k] = temperature, bias
         return model.cpu().freeze()
+
+
+def fit_temperature(logits: np.ndarray, classes: np.ndarray) -> float:
+    """The temperature of a softmax that minimises the log loss (Guo et al., ICML 2017). logits: [N, K]."""
+    z, y = torch.from_numpy(np.asarray(logits, np.float64)), torch.from_numpy(np.asarray(classes, np.int64))
+    slope = torch.zeros((), dtype=torch.float64, requires_grad=True)  # log of 1 / T
+    optimiser = torch.optim.LBFGS([slope], max_iter=100, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        loss = F.cross_entropy(z * slope.exp(), y)
+        loss.backward()
+        return loss
+
+    optimiser.step(closure)
+    return float(torch.exp(-slope.detach()))
 
 
 @torch.no_grad()

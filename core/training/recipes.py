@@ -11,19 +11,23 @@ import numpy as np
 import torch
 
 from core.classifiers.blackbox import BlackBox
+from core.classifiers.multiclass import MultiClass
 from core.classifiers.store import save_classifier
+from core.data.layouts import open_table
 from core.data.packed import packed_images
-from core.data.table import LabelledTable, read_table
+from core.data.table import LabelledTable
 from core.errors import UserError
 from core.evaluation.classification import classification_report
 from core.networks.exaggerator import Band, ExaggeratorConfig
 from core.networks.inpainter import InpainterConfig
-from core.networks.store import save_exaggerator, save_infill
+from core.networks.store import save_exaggerator, save_infill, save_translator
+from core.networks.translator import TranslatorConfig
 from core.networks.vae_infill import VaeInfillConfig
 from core.training.classifier import ClassifierConfig, ClassifierTrainer, predict_logits
 from core.training.exaggerator import ExaggeratorTrainer, ExaggeratorTraining
 from core.training.inpainter import InfillTraining, InpainterTrainer
 from core.training.loop import Budget, Outcome, Progress, is_main, run, start_processes
+from core.training.translator import TranslatorTrainer, TranslatorTraining
 from core.training.vae_infill import VaeInfillTrainer
 
 
@@ -32,7 +36,7 @@ class Source:
     """Where training pictures come from. where: 'column=value[,value]' keeps only those rows."""
 
     data: Path
-    labels: Path
+    labels: Path | None
     modality: str
     size: int
     cache: Path
@@ -40,20 +44,22 @@ class Source:
 
     def table(self) -> LabelledTable:
         """The rows, filtered. Raises UserError when none is left."""
-        table = read_table(self.data, self.labels)
+        table = open_table(self.data, self.labels)
         if self.where:
             column, _, values = self.where.partition("=")
             if column not in table.columns or not values:
                 raise UserError(f"--where takes column=value with a column of the label file, not '{self.where}'.")
             table = table.where(np.isin(np.array(table.columns[column]), values.split(",")))
         if not len(table):
-            raise UserError(f"No row of {self.labels} fits --where {self.where}.")
+            raise UserError(f"No row of {self.labels or self.data} fits --where {self.where}.")
         return table
 
     def images(self, table: LabelledTable, progress: Any = None) -> np.ndarray:
         """[N, C, size, size] uint8."""
         return packed_images(table, self.modality, self.size, self.cache, progress=progress)
 
+
+CHANNELS = {"chest": 1, "digit": 1}  # all others have colours
 
 # What worked best on each modality (README, design notes). Faces need fine bands for teeth and lips; hearts do not.
 SHAPES = {
@@ -80,23 +86,29 @@ def train_classifier(
     place = start_processes(device)
     table = source.table()
     table = table.where(~np.isnan(_labels(table, config.targets)).all(1))
+    if config.exclusive:
+        table = table.where(np.nansum(_labels(table, config.targets), 1) == 1)
     train, val = table.split("train"), table.split("val")
     if not len(train) or not len(val):
         raise UserError("The label file needs rows in both 'train' and 'val'.")
     for target in config.targets:
         if np.isnan(val.label(target)).all():
             raise UserError(f"'{target}' has no known label in split 'val', so it could not be calibrated.")
-    config = replace(config, channels=1 if source.modality == "chest" else 3, size=source.size)
+    config = replace(config, channels=CHANNELS.get(source.modality, 3), size=source.size)
     trainer = ClassifierTrainer(config, source.images(train), _labels(train, config.targets + config.auxiliary), place)
     outcome = run(trainer, budget, out, resume=resume, progress=progress)
     val_images, val_labels = source.images(val), _labels(val, config.targets)
     model = trainer.finished(val_images, val_labels)
     logits = torch.from_numpy(predict_logits(model, val_images))
-    posterior = torch.sigmoid(logits / model.temperature + model.bias).numpy()
-    report = {}
+    scaled = logits / model.temperature + model.bias
+    posterior = (torch.softmax(scaled, 1) if config.exclusive else torch.sigmoid(scaled)).numpy()
+    report: dict[str, Any] = {}
     for k, target in enumerate(config.targets):
         known = ~np.isnan(val_labels[:, k])
         report[target] = classification_report(val_labels[known, k], posterior[known, k])
+    if config.exclusive:
+        right = float((posterior.argmax(1) == val_labels.argmax(1)).mean())
+        report = {"all classes": {"n": len(val_labels), "top1": round(right, 5)}}
     if is_main():
         save_classifier(model, out / "classifier.safetensors")
         _record(out, outcome, config=asdict(config), data=train.describe(), where=source.where, val=report)
@@ -153,7 +165,7 @@ def train_infill(
     train = source.table().split("train")
     if not len(train):
         raise UserError("The label file has no rows in split 'train'; an infill is trained on those.")
-    channels = 1 if source.modality == "chest" else 3
+    channels = CHANNELS.get(source.modality, 3)
     images = source.images(train)
     trainer: InpainterTrainer | VaeInfillTrainer
     if kind == "ca":
@@ -169,6 +181,48 @@ def train_infill(
             data=train.describe(), where=source.where,
         )  # fmt: skip
     return outcome
+
+
+def train_translator(
+    source: Source,
+    classifier: MultiClass,
+    width: int,
+    training: TranslatorTraining,
+    budget: Budget,
+    out: Path,
+    *,
+    choice: str,
+    device: str = "cpu",
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Train GANMEX's translator between the classes of a choice, on the `train` split alone; writes
+    `ganmex-<choice>.safetensors`, `training.json` and a sheet of samples. classifier: frozen, on `device`.
+    """
+    place = start_processes(device)
+    table = source.table().split("train")
+    labels, known = class_numbers(table, classifier.classes)
+    if not known.any():
+        raise UserError(
+            "No row in split 'train' belongs to exactly one of the classes; a translator is trained on those."
+        )
+    table, labels = table.where(known), labels[known]
+    shape = TranslatorConfig(len(classifier.classes), source.size, CHANNELS.get(source.modality, 3), width)
+    trainer = TranslatorTrainer(shape, training, classifier, source.images(table), labels, place)
+    outcome = run(trainer, budget, out, resume=resume, progress=progress)
+    if is_main():
+        save_translator(trainer.finished(), out / f"ganmex-{choice}.safetensors", choice=choice)
+        _record(
+            out, outcome, choice=choice, network=shape.to_dict(), training=asdict(training), data=table.describe(),
+            where=source.where,
+        )  # fmt: skip
+    return outcome
+
+
+def class_numbers(table: LabelledTable, classes: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """([N] class number, [N] bool whether exactly one of the classes' 0/1 columns is 1)."""
+    columns = np.nan_to_num(_labels(table, classes))
+    return columns.argmax(1), columns.sum(1) == 1
 
 
 def _labels(table: LabelledTable, targets: tuple[str, ...]) -> np.ndarray:

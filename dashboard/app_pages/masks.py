@@ -44,8 +44,12 @@ def explain(study: Study, place: upload.Place) -> None:
     )  # fmt: skip
     if target is None:
         return
-    explained = label(target) if answers[target] >= 0.5 else f"no {label(target)}"
-    quality.caption(f"Explained is the answer it gives: **{explained}**. {study.headline(target)}")
+    if study.one_of_many:
+        asked = f"Explained is what speaks for **{label(target)}**."
+        quality.caption(f"The likeliest of {len(study.targets)} classes. {asked}")
+    else:
+        explained = label(target) if answers[target] >= 0.5 else f"no {label(target)}"
+        quality.caption(f"Explained is the answer it gives: **{explained}**. {study.headline(target)}")
     with how.container(horizontal=True, horizontal_alignment="right"):
         address.prefer("speed", "speed", list(SPEEDS))
         speed = st.segmented_control(
@@ -73,32 +77,29 @@ def grid(study: Study, place: upload.Place, which: studies.Masked, job: Job, que
         place.prepared, which.target, study.infills, results, query=query, modality=study.modality, key=which.key
     )
     chosen_key, cut_key = f"chosen-{which.key}", f"cut-{which.key}"
-    chosen = st.session_state.get(chosen_key) or next((c for c in cells if c in results), None)
+    chosen = st.session_state.get(chosen_key) or next(iter(results), None)  # what was finished first
     detail = None
     if chosen in results:
-        detail = cut(study, place, which, chosen, results[chosen], st.session_state.get(cut_key))
+        try:
+            detail = cut(study, place, which, chosen, results[chosen], st.session_state.get(cut_key))
+        except UserError as fault:  # a fragment's errors do not reach the page around it
+            st.error(str(fault))
+            detail = results[chosen]
         data["detail"] = detail_data(chosen, detail)
     data |= {"chosen": chosen, "states": states(job, state, cells)}
-    try:
-        cell, threshold = show_masks(data, key=f"masks-{which.key}")
-    except UserError as fault:  # a fragment's errors do not reach the page around it
-        st.error(str(fault))
-        return
-    if cell is not None and cell in cells and cell != st.session_state.get(chosen_key):
+
+    def choose(cell: str) -> None:
         st.session_state[chosen_key] = cell
-        st.session_state.pop(cut_key, None)
-        if cell not in results:
+        if cell not in job.results:
             job.ask([cell], first=True)
-            st.rerun()
-        st.rerun(scope="fragment")
-    if threshold is not None and (chosen, threshold) != st.session_state.get(cut_key) and polling is not None:
-        seen = f"seen-{which.key}"
-        if st.session_state.get(seen) != (chosen, threshold):
-            st.session_state[seen] = st.session_state[cut_key] = (chosen, threshold)
-            st.rerun(scope="fragment")
+
+    def release(cell: str, threshold: float) -> None:
+        st.session_state[cut_key] = (cell, threshold)
+
+    show_masks(data, key=f"masks-{which.key}", on_cell=choose, on_cut=release)
     if detail is not None and chosen is not None:
         mask_export.buttons(detail, place.prepared, key=f"{which.key}-{chosen}")
-    if polling and not state.busy:
+    if polling is not state.busy:  # the whole page decides whether this part runs by itself
         st.rerun()
 
 

@@ -54,7 +54,7 @@ class Job:
     def ask(self, names: list[str], *, first: bool = False) -> None:
         """Put pieces in the queue, unless they are done or in it; first: before the others."""
         with self._lock:
-            fresh = [n for n in names if n not in self.results and n != self._running]
+            fresh = [n for n in dict.fromkeys(names) if n not in self.results and n != self._running]
             if first:
                 for name in fresh:
                     if name in self._queue:
@@ -74,7 +74,7 @@ class Job:
         """Stop after the present step; what is finished stays."""
         with self._lock:
             self._queue.clear()
-            self._asked -= {n for n in self._asked if n not in self.results}
+            self._asked.clear()
             self._stop.set()
             self._running = self._thread = None
 
@@ -89,10 +89,11 @@ class Job:
         with self._lock:
             busy = bool(self._queue) or self._running is not None
             total = sum(map(self._cost, self._asked)) or 1.0
-            now = 0.0 if self._running is None else self._part * self._cost(self._running)
+            going = self._running is not None and self._running not in self.results
+            now = self._part * self._cost(self._running or "") if going else 0.0
             done = sum(self._cost(n) for n in self._asked if n in self.results or n in self.faults) + now
             seconds, cost = self._pace
-            if self._running is not None and self._in_turn:
+            if going and self._in_turn:
                 seconds, cost = seconds + time.monotonic() - self._began, cost + now
             left = (total - done) * seconds / cost if busy and cost > 0.05 else None
             return State(
@@ -108,18 +109,18 @@ class Job:
 
         while True:
             with self._lock:
-                if stop.is_set() or not self._queue:
-                    if not stop.is_set():
-                        self._asked.clear()
+                if stop.is_set():
+                    return
+                if not self._queue:
+                    self._asked.clear()
+                    self._thread = None  # under the lock: who asks from now on starts another
                     return
                 name = self._running = self._queue.popleft()
                 self._part, self._in_turn = 0.0, False
-            result, fault = None, None
+            fault = None
             try:
                 with _TURN:
-                    self._began, self._in_turn = time.monotonic(), True
-                    progress(0, 1)
-                    result = self._work(name, progress)
+                    self._one(name, stop, progress)
             except Cancelled:
                 pass
             except UserError as mistake:
@@ -127,11 +128,20 @@ class Job:
             except Exception as error:  # a fault of ours must not leave the page waiting for ever
                 fault = f"This could not be computed ({type(error).__name__}: {error})."
             with self._lock:
-                if self._stop is stop:  # else cancelled, and perhaps another thread is at work
-                    self._running = None
-                if result is not None:
-                    self.results[name] = result
-                    seconds, cost = self._pace
-                    self._pace = seconds + time.monotonic() - self._began, cost + self._cost(name)
-                elif fault is not None:
+                if stop.is_set():  # perhaps another thread is at work by now
+                    return
+                self._running = None
+                if fault is not None:
                     self.faults[name] = fault
+
+    def _one(self, name: str, stop: threading.Event, progress: Callable[[int, int], None]) -> None:
+        began = time.monotonic()
+        with self._lock:
+            if stop.is_set() or name in self.results:  # it finished after it was cancelled and asked for again
+                return
+            self._began, self._in_turn = began, True
+        result = self._work(name, progress)
+        with self._lock:
+            self.results[name] = result
+            seconds, cost = self._pace
+            self._pace = seconds + time.monotonic() - began, cost + self._cost(name)

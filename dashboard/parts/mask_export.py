@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import streamlit as st
 
@@ -19,7 +20,7 @@ def numbers(result: MaskResult) -> bytes:
 def buttons(result: MaskResult, prepared: Prepared, *, key: str) -> None:
     """A row of downloads; each file is made when its button is pressed."""
     stem = f"contralens-{result.study}-{result.target}-{result.method}-{result.infill}-{result.digest[:8]}"
-    stem = stem.lower().replace(" ", "-")
+    stem = re.sub(r"[^a-z0-9]+", "-", stem.lower())
     files = (
         ("Figure", f"{stem}.png", "image/png", lambda: mask_figure(result, prepared)),
         ("Mask", f"{stem}-mask.png", "image/png", lambda: mask_picture(result)),

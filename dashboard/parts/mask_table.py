@@ -20,6 +20,11 @@ COLUMNS = {
     "area_at_flip": ("area hidden at the flip ↓", "share"),
     "inside": ("inside", "share"),
 }
+COMPARED = {
+    "agreement": "Agreement between infills (mean Spearman correlation of their masks)",
+    "repeatability": "Repeatability over random seeds (the same, seed 0 against seed 1)",
+    "against_paper": "Quick against as published (the same)",
+}
 
 
 def cell_rows(report: dict[str, Any]) -> list[dict[str, str]]:
@@ -78,18 +83,11 @@ def measured(study: Study, target: str) -> None:
             "all. The saliency metric is Dabkowski and Gal's: log of the box's area minus log of the probability in it."
         )
         st.dataframe(cell_rows(report), hide_index=True)
-        lines = [
-            f"{row.title} {report['agreement'][row.key]['value']:.2f}" for row in ROWS if row.key in report["agreement"]
-        ]
-        st.caption("Agreement between infills (mean Spearman correlation of their masks): " + ", ".join(lines) + ".")
-        again = report.get("repeatability", {})
-        if again:
-            lines = [f"{row.title} {again[row.key]['value']:.2f}" for row in ROWS if row.key in again]
-            st.caption("Repeatability over random seeds (the same, seed 0 against seed 1): " + ", ".join(lines) + ".")
-        paper = report.get("against_paper", {})
-        if paper:
-            lines = [f"{row.title} {paper[row.key]['value']:.2f}" for row in ROWS if row.key in paper]
-            st.caption("Quick against as published (the same): " + ", ".join(lines) + ".")
+        for key, what in COMPARED.items():
+            found = report.get(key, {})
+            lines = [f"{row.title} {found[row.key]['value']:.2f}" for row in ROWS if row.key in found]
+            if lines:
+                st.caption(f"{what}: {', '.join(lines)}.")
     infills = study.metrics.get("infills")
     if infills:
         low, high = infills["missing"]

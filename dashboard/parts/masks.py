@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,6 @@ from dashboard.parts.knob import component_sources
 from dashboard.parts.words import percent
 
 VIEW = 512  # longest side of the picture in the browser
-THUMB = 128
 
 
 @dataclass(frozen=True)
@@ -74,17 +74,29 @@ _HTML, _CSS, _JS = component_sources("masks")
 _mount = st.components.v2.component("contralens_masks", html=_HTML, css=_CSS, js=_JS)
 
 
-def show_masks(data: dict[str, Any], *, key: str) -> tuple[str | None, float | None]:
-    """Draw the grid. Returns (the cell chosen last or None, the threshold its slider was released at or None)."""
-    state = _mount(
-        key=key, data=data, default={"cell": None, "threshold": None}, on_cell_change=_rerun, on_threshold_change=_rerun
-    )
-    threshold = state.get("threshold")
-    return state.get("cell"), None if threshold is None else float(threshold)
+def show_masks(
+    data: dict[str, Any], *, key: str, on_cell: Callable[[str], None], on_cut: Callable[[str, float], None]
+) -> None:
+    """Draw the grid. on_cell: called with a cell that was clicked, and on_cut with the cell and the threshold its
+    slider was released at, both before the page runs again.
+    """
+
+    def clicked() -> None:
+        name = st.session_state[key].get("cell")
+        if _is_cell(name, data):
+            on_cell(name)
+
+    def released() -> None:
+        name, threshold = st.session_state[key].get("cut") or (None, None)
+        if _is_cell(name, data) and isinstance(threshold, int | float) and 0 <= threshold <= 1:
+            on_cut(name, float(threshold))
+
+    _mount(key=key, data=data, on_cell_change=clicked, on_cut_change=released)
 
 
-def _rerun() -> None:
-    """The rerun itself is what is wanted."""
+def _is_cell(name: Any, data: dict[str, Any]) -> bool:
+    """Whether a word from the browser is one of this grid's cells."""
+    return name in {cell_name(r["key"], c["key"]) for r in data["rows"] for c in data["columns"]}
 
 
 def grid_data(

@@ -122,6 +122,8 @@ def mask_job(which: Masked, prepared: Prepared) -> tuple[Job, bool]:
 
         def work(cell: str, progress: Any) -> MaskResult:
             method, options = cell_options(cell, which.speed)
+            if study.one_of_many:  # whichever class was asked about, the question is what speaks for it
+                options["answer"] = "present"
             result: MaskResult = study.explain(method, prepared, target=which.target, progress=progress, **options)
             return result
 

@@ -1,21 +1,31 @@
-"""A study made of nothing: a drawn chest whose heart grows with the knob. No network, no weights."""
+"""A study made of nothing: a drawn chest whose heart grows with the knob, and whose heart decides. No network."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
-from core.explainers.results import Provenance, Sweep
+from core.errors import UserError
+from core.explainers.masking import DESTROYING, SUFFICIENT, at_threshold
+from core.explainers.results import MaskResult, Provenance, Sweep
 from core.images.picture import Picture, Prepared
+from core.infills.heuristic import BlurInfill, LocalInfill, MeanInfill, RandomInfill
+from core.infills.infill import NAMES, Infill
 
 SIDE = 384
 TARGET = "Cardiomegaly"
 REQUESTS = np.array([0.01, *(0.05 * k for k in range(1, 20)), 0.99])
+QUERY = 0.22  # f of the sample
+STEPS = 5  # of a search for a mask
+KINDS = {"ssr": SUFFICIENT, "sdr": DESTROYING, "deletion": DESTROYING, "preserve": SUFFICIENT}
 
 
 def chest(heart: float = 0.2, side: int = SIDE, noise: float = 0.02) -> np.ndarray:
@@ -68,6 +78,49 @@ def sweep_of(query: float = 0.22, mode: str = "direct", *, short: bool = True, s
     )
 
 
+def heart(side: int = 64, size: float = 0.2) -> np.ndarray:
+    """[side, side] float32: 1 in the drawn heart, falling to 0 around it."""
+    y, x = np.mgrid[0:side, 0:side] / side - 0.5
+    return (1 / (1 + np.exp(((((x - 0.06) / size) ** 2 + ((y - 0.17) / 0.2) ** 2) - 1) * 6))).astype(np.float32)
+
+
+class FakeBox:
+    """A black box that reads the heart alone: the darker it is, the larger the probability."""
+
+    def __init__(self, query: float = QUERY) -> None:
+        """query: the answer for the drawn sample."""
+        self.where = torch.from_numpy(heart())
+        self.level = float((torch.from_numpy(small(chest())) * self.where).sum() / self.where.sum())
+        self.offset = float(np.log(query / (1 - query)))
+
+    def logit(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, 1, 64, 64] -> [N]."""
+        level = (x[:, 0] * self.where).sum((1, 2)) / self.where.sum()
+        return self.offset - 30 * (level - self.level)
+
+    def posterior(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, 1, 64, 64] -> [N]."""
+        return torch.sigmoid(self.logit(x))
+
+
+def mask_of(kind: str = SUFFICIENT, infill: str = "blur", **changes: Any) -> MaskResult:
+    """A result without a search: the drawn heart, and numbers that were made up."""
+    mask = heart()
+    fills = np.stack([small(chest())[None], np.full((1, 64, 64), 0.5, np.float32)])
+    result = MaskResult(
+        study="fake", target=TARGET, method="fido", kind=kind, infill=infill, digest="0" * 64, query=0.8, answer=True,
+        threshold=0.5, area=float((mask > 0.5).mean()), after=np.array([0.7, 0.72]), succeeded=True,
+        settings={"steps": STEPS}, ladder=((0.05, 0.3), (0.2, 0.7)), mask=mask, fills=fills,
+        trace=np.linspace(1, 0, 300), provenance=Provenance("finished: it is made up", 0, 0.01, "cpu", {"python": "3"}),
+    )  # fmt: skip
+    return replace(result, **changes)
+
+
+def small(pixels: np.ndarray) -> np.ndarray:
+    """[H, W] in [0, 1] -> [64, 64] float32, as the fake networks see it."""
+    return np.array(Image.fromarray(pixels).resize((64, 64)), np.float32)
+
+
 def png(pixels: np.ndarray) -> bytes:
     """[H, W] or [H, W, 3] in [0, 1] as a PNG file."""
     buffer = io.BytesIO()
@@ -111,6 +164,11 @@ class FakeStudy:
     card: str = "# Drawn chest\n\nNothing was trained."
     samples: tuple[FakeSample, ...] = (FakeSample("drawn", "Drawn chest", "drawn by this test"),)
     metrics: dict[str, Any] = field(default_factory=lambda: METRICS)
+    infills: tuple[str, ...] = NAMES
+    device: torch.device = torch.device("cpu")
+    pause: float = 0.0  # seconds a step of a search takes
+    fault: str = ""  # a sentence that every search ends with
+    searched: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # (method, options), in order
 
     def headline(self, target: str) -> str:
         """A line that looks like the real one."""
@@ -130,8 +188,7 @@ class FakeStudy:
 
     def prepare(self, picture: Picture, *, face: int | None = None, crop: Any = None, full: bool = False) -> Prepared:
         """The whole picture."""
-        small = np.asarray(Image.fromarray(picture.grey).resize((64, 64)), np.float32)[None]
-        return Prepared(small, picture.pixels, picture.digest, np.eye(2, 3))
+        return Prepared(small(picture.grey)[None], picture.pixels, picture.digest, np.eye(2, 3))
 
     def gate(self, prepared: Prepared, picture: Picture | None = None) -> FakeGate:
         """Colour is refused."""
@@ -140,11 +197,43 @@ class FakeStudy:
 
     def predict(self, prepared: Prepared) -> dict[str, float]:
         """Always the same."""
-        return {TARGET: 0.22, "Effusion": 0.07}
+        return {TARGET: QUERY, "Effusion": 0.07}
 
-    def explain(self, method: str, prepared: Prepared, *, target: str, mode: str, head: str) -> Sweep:
-        """The drawn sweep, whatever the picture."""
-        return sweep_of(mode=mode)
+    def blackbox(self, target: str) -> FakeBox:
+        """It reads the heart."""
+        return FakeBox(self.predict(None)[target])
+
+    def infill(self, name: str) -> Infill:
+        """Those that need no training; the trained ones are noise here."""
+        if name == "blur":
+            return BlurInfill(8.0)
+        if name in ("mean", "local"):
+            return MeanInfill(torch.tensor([0.5])) if name == "mean" else LocalInfill()
+        found = RandomInfill()
+        found.name = name
+        return found
+
+    def explain(
+        self, method: str, prepared: Prepared, *, target: str, mode: str = "", head: str = "",
+        progress: Callable[[int, int], None] | None = None, **options: Any,
+    ) -> Sweep | MaskResult:  # fmt: skip
+        """The drawn sweep or the drawn heart, whatever the picture."""
+        if method == "exaggeration":
+            return sweep_of(mode=mode)
+        self.searched.append((method, options))
+        for step in range(STEPS):
+            if progress is not None:
+                progress(step, STEPS)
+            time.sleep(self.pause)
+        if self.fault:
+            raise UserError(self.fault)
+        box = self.blackbox(target)
+        query = float(box.posterior(torch.from_numpy(prepared.tensor)[None])[0])
+        found = mask_of(
+            KINDS[options["kind"]], options["infill"], target=target, method=method, digest=prepared.digest,
+            query=query, answer=query >= 0.5, settings=options, ladder=((0.05, 0.3),) if method == "extremal" else (),
+        )  # fmt: skip
+        return at_threshold(self, prepared, found, found.threshold)
 
 
 def _number(value: float) -> dict[str, float]:
@@ -169,5 +258,47 @@ METRICS: dict[str, Any] = {
             "curve": [0.08, 0.5, 0.9],
             "witness_curve": [0.15, 0.5, 0.8],
         }
+    },
+}
+
+
+def _around(value: float) -> dict[str, float]:
+    return {"value": value, "low": value - 0.04, "high": value + 0.04}
+
+
+_CELL: dict[str, Any] = {
+    "succeeds": _around(0.9),
+    "random_succeeds": _around(0.3),
+    "area": _around(0.1),
+    "saliency_metric": _around(-1.2),
+    "deletion": _around(0.4),
+    "insertion": _around(0.8),
+    "area_at_flip": _around(0.2) | {"n": 18},
+    "inside": _around(0.6) | {"n": 20},
+}
+# As `contralens evaluate --measure masks,infills` writes them, with some parts missing.
+MASKS: dict[str, Any] = {
+    "n": 20,
+    "preset": "quick",
+    "reference_infill": "local",
+    "anatomy": {"name": "heart", "n": 20, "area": 0.12},
+    "cells": {
+        "fido-ssr": {"mean": _CELL, "ca": {k: v for k, v in _CELL.items() if k != "inside"}},
+        "bbmp": {
+            "blur": {k: v for k, v in _CELL.items() if k != "area_at_flip"}
+            | {"deletion": {"value": None, "low": None, "high": None}}
+        },
+    },
+    "agreement": {"fido-ssr": _around(0.7), "bbmp": _around(0.5)},
+    "repeatability": {"fido-ssr": _around(0.9), "n": 8},
+    "against_paper": {"n": 8},
+}
+INFILLS: dict[str, Any] = {
+    "n": 50,
+    "missing": [0.2, 0.6],
+    "features": "the study's independent network",
+    "infills": {
+        "mean": {"hole_l1": _around(0.2), "visible_change": 0.0, "between_samples": 0.0, "frechet": 12.345},
+        "vae": {"hole_l1": _around(0.1), "visible_change": 0.0, "between_samples": 0.021},
     },
 }

@@ -1,6 +1,6 @@
 // The grid of masks and its large view. `data` is made by dashboard/parts/masks.py, where its fields are described.
-// Choosing a cell sends the state "cell"; releasing the threshold sends "threshold". The outline follows the slider
-// at once; what the classifier says of the new region comes from the server.
+// Clicking a cell sends the event "cell"; releasing the threshold sends "cut". The outline follows the slider at once;
+// what the classifier says of the new region comes from the server.
 
 const choice = { mode: "outline", opacity: 0.65 }; // outlives one grid
 const LINE = [255, 176, 46];
@@ -24,7 +24,7 @@ class Masks {
       this.threshold = Number(cut.value);
       this.large();
     });
-    on(cut, "change", () => this.send("threshold", Number(cut.value)));
+    on(cut, "change", () => this.send("cut", [this.data.detail.cell, Number(cut.value)]));
     on(document, "keydown", (e) => {
       const mode = { o: "outline", h: "heat", m: "none" }[e.key.toLowerCase()];
       if (!mode || typing(e)) return;
@@ -33,8 +33,8 @@ class Masks {
     });
   }
 
-  async update({ data, setStateValue }) {
-    this.send = setStateValue;
+  async update({ data, setTriggerValue }) {
+    this.send = setTriggerValue; // events, not states: the same cell can be clicked twice
     followTheme(this.root);
     this.data = data;
     this.one('[data-set="opacity"]').value = choice.opacity;
@@ -43,19 +43,23 @@ class Masks {
       colours.fillStyle = `rgb(${data.colours[2 * i].join()})`;
       colours.fillRect(i, 0, 1, 1);
     }
-    this.picture = await this.pixels(data.picture.data, data.picture.mime);
+    // Everything is decoded before anything is drawn, so that no cell is blank for a moment.
+    const pngs = Object.values(data.cells).flatMap((c) => [c.mask, c.fill]);
+    if (data.detail) pngs.push(data.detail.mask, ...data.detail.fills.map((f) => f.data));
+    const [picture] = await Promise.all([this.pixels(data.picture.data, data.picture.mime), ...pngs.map((p) => this.pixels(p))]);
     if (this.data !== data || this.closed) return;
+    this.picture = picture;
+    const used = new Set([data.picture.data, ...pngs]);
+    for (const known of this.pictures.keys()) if (!used.has(known)) this.pictures.delete(known);
     this.build();
     await this.draw();
+    if (this.data !== data || this.closed) return;
     this.root.dataset.ready = data.key;
   }
 
-  // RGBA bytes and side of a picture, kept as long as the browser shows it.
-  async pixels(data, mime = "image/png") {
-    if (!this.pictures.has(data)) {
-      const bytes = await decode({ mime, data });
-      this.pictures.set(data, bytes);
-    }
+  // RGBA bytes of a picture, decoded once and kept as long as it is shown.
+  pixels(data, mime = "image/png") {
+    if (!this.pictures.has(data)) this.pictures.set(data, decode({ mime, data }));
     return this.pictures.get(data);
   }
 
@@ -168,16 +172,18 @@ class Masks {
     const { detail } = this.data;
     this.one(".large").hidden = !detail;
     if (!detail) return;
-    const fresh = this.shown !== detail;
+    const mask = await this.pixels(detail.mask);
+    if (this.closed || this.data.detail !== detail) return;
+    // The same cell comes again with every other cell that is finished; a slider that is held stays where it is.
+    const shown = `${this.data.key} ${detail.cell} ${detail.threshold}`;
+    const fresh = this.shown !== shown;
     if (fresh) {
-      this.shown = detail;
+      this.shown = shown;
       this.threshold = detail.threshold;
       this.one('[data-set="threshold"]').value = detail.threshold;
     }
-    const mask = await this.pixels(detail.mask);
-    if (this.closed || this.data.detail !== detail) return;
     this.paint(this.one('[data-canvas="large"]'), 512, mask, this.threshold);
-    const share = covered(mask, this.threshold);
+    const share = this.threshold === detail.threshold ? detail.area : covered(mask, this.threshold);
     this.show("threshold", this.threshold.toFixed(2));
     this.show("area", `The region covers ${percent(share)} of the picture at this threshold.`);
     this.one('[data-show="side"]').hidden = this.data.modality !== "chest";

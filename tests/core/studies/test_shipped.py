@@ -61,7 +61,7 @@ def test_its_settings_load_and_name_its_folder(folder):
 def test_every_file_it_names_is_there_and_every_file_there_is_named(folder):
     settings = read_settings(folder)
     tables = [settings["classifier"], *(settings[t] for t in ("witness", "gate") if t in settings)]
-    tables += [*settings.get("oracle", []), *settings.get("knob", [])]
+    tables += [*settings.get("oracle", []), *settings.get("knob", []), *settings.get("infill", [])]
     named = {t["file"] for t in tables}
     assert named == {p.name for p in folder.glob("*.safetensors")}
 
