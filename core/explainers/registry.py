@@ -8,7 +8,9 @@ from typing import Any, Protocol
 
 import torch
 
+from core.baselines.baseline import Baseline
 from core.classifiers.blackbox import BlackBox
+from core.classifiers.multiclass import MultiClass
 from core.errors import UserError
 from core.images.picture import Prepared
 from core.infills.infill import Infill
@@ -33,6 +35,19 @@ class Subject(Protocol):
 
     def exaggerator(self, target: str, head: str | None = None) -> Exaggerator:
         """The trained network behind the knob; UserError when there is none."""
+        ...
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Questions with several classes of which a picture has exactly one."""
+        ...
+
+    def choice(self, name: str) -> MultiClass:
+        """The network of one choice; UserError when there is none."""
+        ...
+
+    def baseline(self, name: str, choice: str) -> Baseline:
+        """What pictures are compared with; UserError when the study lacks it."""
         ...
 
     def infill(self, name: str) -> Infill:
@@ -70,7 +85,8 @@ def explainers() -> tuple[Explainer, ...]:
     import core.explainers.bbmp
     import core.explainers.exaggeration
     import core.explainers.extremal
-    import core.explainers.fido  # noqa: F401
+    import core.explainers.fido
+    import core.explainers.one_vs_one  # noqa: F401
 
     return tuple(_EXPLAINERS.values())
 

@@ -160,3 +160,59 @@ class MaskResult:
             "objective": [round(float(self.trace[0]), 4), round(float(self.trace[-1]), 4)],
             **self.provenance.to_dict(),
         }
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Why class `origin` and not class `target`: a signed map against a baseline.
+
+    `map` is positive where a pixel, against the baseline, speaks for the origin (score 'own') or for it over the
+    target ('contrast'), in logits. `change` is S(x) minus the baseline's S; `residual` is the map's sum minus that,
+    which is 0 for methods that are complete.
+    """
+
+    study: str
+    choice: str
+    classes: tuple[str, ...]
+    method: str
+    baseline: str
+    score: str  # "contrast" or "own"
+    digest: str
+    origin: str
+    target: str
+    posterior: np.ndarray  # [K] of the picture
+    baseline_posterior: np.ndarray  # [K] of the baseline, the mean where there are several
+    change: float
+    residual: float
+    baselines: int
+    map: np.ndarray = field(repr=False)  # [C, S, S] signed
+    picture: np.ndarray = field(repr=False)  # [C, S, S] the baseline, the mean where there are several
+    provenance: Provenance
+
+    @property
+    def flat(self) -> np.ndarray:
+        """[S, S] the map summed over channels."""
+        return self.map.sum(0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every number, ready for JSON; no pixels."""
+        return {
+            "method": self.method,
+            "baseline": self.baseline,
+            "baselines": self.baselines,
+            "score": self.score,
+            "study": self.study,
+            "choice": self.choice,
+            "origin": self.origin,
+            "target": self.target,
+            "picture": self.digest[:16],
+            "posterior": _by_class(self.classes, self.posterior),
+            "baseline_posterior": _by_class(self.classes, self.baseline_posterior),
+            "change": round(self.change, 6),
+            "residual": round(self.residual, 6),
+            **self.provenance.to_dict(),
+        }
+
+
+def _by_class(classes: tuple[str, ...], values: np.ndarray) -> dict[str, float]:
+    return {name: round(float(v), 6) for name, v in zip(classes, values, strict=True)}

@@ -6,65 +6,34 @@
 from __future__ import annotations
 
 import json
-import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from core.baselines.baseline import NAMES as BASELINES
+from core.baselines.baseline import (
+    Baseline,
+)
 from core.classifiers.blackbox import BlackBox, Classifier
 from core.classifiers.gate import GateResult, check
 from core.classifiers.multiclass import MultiClass
-from core.classifiers.packaged import PACKAGED, load_packaged, needs, packaged_classes
+from core.classifiers.packaged import load_packaged, packaged_classes
 from core.classifiers.store import load_choice, load_classifier
 from core.errors import UserError
 from core.explainers.registry import Progress, find_explainer
 from core.images.digits import prepare_digit
 from core.images.picture import Picture, Prepared
 from core.images.prepare import prepare_chest, prepare_face, prepare_photo
-from core.infills.heuristic import BlurInfill, LocalInfill, MeanInfill, RandomInfill
 from core.infills.infill import LEARNED, NAMES, Infill
-from core.infills.learned import AttentionInfill, VaeInfill
 from core.networks.exaggerator import Exaggerator
-from core.networks.inpainter import Inpainter
-from core.networks.store import load_exaggerator, load_infill
+from core.networks.store import load_exaggerator
 from core.studies.samples import Sample, read_sample
+from core.studies.settings import StudyInfo, info_of, read_settings
+from core.studies.supply import make_baseline, make_infill, references_file
 
-MODALITIES = ("chest", "face", "photo", "digit")
 LIKELIEST = 5  # of many classes are answered
-REQUIRED = {
-    "study": ("name", "title", "modality", "summary", "size", "channels"),
-    "classifier": ("file", "targets"),
-}
-IF_THERE = {
-    "witness": ("file", "targets"),
-    "gate": ("file", "threshold"),
-    "oracle": ("target", "file"),
-    "knob": ("target", "head", "file"),
-    "infill": ("name", "file"),
-    "choice": ("name", "title", "file", "classes"),
-    "sample": ("name", "title", "package", "path", "credit"),
-}
-
-
-@dataclass(frozen=True)
-class StudyInfo:
-    """What a list of studies shows, without loading any weights.
-
-    targets: empty where they are all the classes of a packaged network; needs: what to install before the study
-    can answer, a sentence, empty when nothing is missing.
-    """
-
-    name: str
-    title: str
-    modality: str
-    targets: tuple[str, ...]
-    knobs: tuple[str, ...]
-    summary: str
-    needs: str = ""
 
 
 class Study:
@@ -291,27 +260,24 @@ class Study:
         if name not in NAMES:
             raise UserError(f"There is no infill '{name}'; choose one of {', '.join(NAMES)}.")
         if name not in self._loaded:
-            self._loaded[name] = self._make_infill(name)
+            self._loaded[name] = make_infill(self, name)
         return self._loaded[name]
 
-    def _make_infill(self, name: str) -> Infill:
-        if name not in LEARNED:
-            makers: dict[str, Callable[[], Infill]] = {
-                "mean": lambda: MeanInfill(self.network.mean.flatten()),
-                "blur": BlurInfill,
-                "random": RandomInfill,
-                "local": LocalInfill,
-            }
-            return makers[name]()
-        for entry in self.settings.get("infill", []):
-            if entry["name"] == name:
-                network = load_infill(self.folder / entry["file"], self.device)
-                return AttentionInfill(network) if isinstance(network, Inpainter) else VaeInfill(network)
-        model = {"vae": "vae-infill", "ca": "inpainter"}[name]
-        raise UserError(
-            f"{self.title} has no trained infill '{name}'; it has: {', '.join(self.infills)}. "
-            f"Train one with: contralens train {model} --study {self.name} --data DIR --labels CSV --out DIR"
-        )
+    @property
+    def baselines(self) -> tuple[str, ...]:
+        """The baselines that can be had here; the training distribution and its nearest sample need `references`."""
+        without = () if references_file(self.folder).is_file() else ("mdts", "expected", "mean")
+        trained = {t["choice"] for t in self.settings.get("translator", [])}
+        return tuple(n for n in BASELINES if n not in without and (n != "ganmex" or trained))
+
+    def baseline(self, name: str, choice: str) -> Baseline:
+        """What pictures are compared with. Raises UserError for an unknown name or what is not there."""
+        if name not in BASELINES:
+            raise UserError(f"There is no baseline '{name}'; choose one of {', '.join(BASELINES)}.")
+        key = f"baseline {name} {choice}"
+        if key not in self._loaded:
+            self._loaded[key] = make_baseline(self, name, choice)
+        return self._loaded[key]
 
     def gate(self, prepared: Prepared, picture: Picture | None = None) -> GateResult:
         """Whether this looks like the study's kind of picture at all."""
@@ -354,59 +320,3 @@ class Study:
 def label(target: str) -> str:
     """A target's name for people: 'No_Beard' -> 'no beard'."""
     return target.replace("_", " ").lower()
-
-
-def read_settings(folder: Path) -> dict[str, Any]:
-    """study.toml, checked. Raises UserError that names the file and what it lacks."""
-    path = folder / "study.toml"
-    if not path.is_file():
-        raise UserError(f"There is no study in {folder}: it has no study.toml.")
-    try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as fault:
-        raise UserError(f"{path} is not valid TOML: {fault}.") from None
-    packaged = "package" in settings.get("classifier", {})
-    # A network out of a package, or of a choice, brings its own classes.
-    brings = packaged or "choice" in settings.get("classifier", {})
-    for table, keys in (REQUIRED | {"classifier": ()} if brings else REQUIRED).items():
-        for key in keys:
-            if key not in settings.get(table, {}):
-                raise UserError(f"{path} lacks '{key}' in [{table}].")
-    if packaged:
-        _check_package(path, settings["classifier"])
-    for table, keys in IF_THERE.items():
-        entries = settings.get(table, [])
-        for entry in entries if isinstance(entries, list) else [entries]:
-            for key in keys:
-                if key not in entry:
-                    raise UserError(f"{path} lacks '{key}' in [{table}].")
-    if settings["study"]["modality"] not in MODALITIES:
-        raise UserError(f"{path}: modality must be one of {', '.join(MODALITIES)}.")
-    return settings
-
-
-def _check_package(path: Path, classifier: dict[str, Any]) -> None:
-    if "file" in classifier:
-        raise UserError(f"{path}: [classifier] takes its network from a file or from a package, not from both.")
-    if classifier["package"] not in PACKAGED:
-        raise UserError(f"{path}: package must be one of {', '.join(PACKAGED)}.")
-
-
-def _targets_of(settings: dict[str, Any]) -> tuple[str, ...]:
-    named = settings["classifier"].get("choice")
-    classes = next((c["classes"] for c in settings.get("choice", []) if c["name"] == named), ())
-    return tuple(settings["classifier"].get("targets", classes))
-
-
-def info_of(settings: dict[str, Any]) -> StudyInfo:
-    """A study's line from its settings."""
-    study = settings["study"]
-    return StudyInfo(
-        name=study["name"],
-        title=study["title"],
-        modality=study["modality"],
-        targets=_targets_of(settings),
-        knobs=tuple(dict.fromkeys(k["target"] for k in settings.get("knob", []))),
-        summary=study["summary"],
-        needs=needs(settings["classifier"]["package"]) if "package" in settings["classifier"] else "",
-    )

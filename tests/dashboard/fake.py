@@ -164,6 +164,7 @@ class FakeStudy:
     card: str = "# Drawn chest\n\nNothing was trained."
     samples: tuple[FakeSample, ...] = (FakeSample("drawn", "Drawn chest", "drawn by this test"),)
     metrics: dict[str, Any] = field(default_factory=lambda: METRICS)
+    one_of_many: bool = False
     infills: tuple[str, ...] = NAMES
     device: torch.device = torch.device("cpu")
     pause: float = 0.0  # seconds a step of a search takes

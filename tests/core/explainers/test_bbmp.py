@@ -72,9 +72,11 @@ def test_several_pictures_each_have_their_window(kind):
 
 
 def test_what_speaks_against_a_finding_is_deleted_as_well():
-    f, x = WindowBox(threshold=0.2), one_picture()
+    f, x = WindowBox(threshold=0.12, gain=40), one_picture()
     x[(..., *WINDOW)] = 0.0
-    assert overlap(mask_of(quick(), x, f, sign=-1.0)[0] > 0.5) > 0.3
+    mask = mask_of(quick(), x, f, sign=-1.0)[0]
+    assert overlap(mask > 0.5) > 0.3
+    assert mask[far_from()].mean() < 0.05
 
 
 # On a mask of 8 x 8 the default smoothness hides nine tenths of the picture. The differences of a coarser grid are
@@ -162,7 +164,7 @@ def test_an_f_that_never_moves_is_no_trouble():
 def test_a_constant_has_no_variation(beta):
     mask = torch.full((2, 1, 6, 6), 0.7, requires_grad=True)
     variation = total_variation(mask, beta)
-    assert (variation == 0).all()
+    torch.testing.assert_close(variation.detach(), torch.zeros(2), atol=1e-12, rtol=0)
     variation.sum().backward()
     assert torch.isfinite(mask.grad).all()
     assert (mask.grad == 0).all()

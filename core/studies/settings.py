@@ -1,0 +1,100 @@
+"""study.toml: what it must say, checked before anything is loaded."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.classifiers.packaged import PACKAGED, needs
+from core.errors import UserError
+
+MODALITIES = ("chest", "face", "photo", "digit")
+REQUIRED = {
+    "study": ("name", "title", "modality", "summary", "size", "channels"),
+    "classifier": ("file", "targets"),
+}
+IF_THERE = {
+    "witness": ("file", "targets"),
+    "gate": ("file", "threshold"),
+    "oracle": ("target", "file"),
+    "knob": ("target", "head", "file"),
+    "infill": ("name", "file"),
+    "translator": ("choice", "file"),
+    "choice": ("name", "title", "file", "classes"),
+    "sample": ("name", "title", "package", "path", "credit"),
+}
+
+
+@dataclass(frozen=True)
+class StudyInfo:
+    """What a list of studies shows, without loading any weights.
+
+    targets: empty where they are all the classes of a packaged network; needs: what to install before the study
+    can answer, a sentence, empty when nothing is missing.
+    """
+
+    name: str
+    title: str
+    modality: str
+    targets: tuple[str, ...]
+    knobs: tuple[str, ...]
+    summary: str
+    needs: str = ""
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """study.toml, checked. Raises UserError that names the file and what it lacks."""
+    path = folder / "study.toml"
+    if not path.is_file():
+        raise UserError(f"There is no study in {folder}: it has no study.toml.")
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as fault:
+        raise UserError(f"{path} is not valid TOML: {fault}.") from None
+    packaged = "package" in settings.get("classifier", {})
+    # A network out of a package, or of a choice, brings its own classes.
+    brings = packaged or "choice" in settings.get("classifier", {})
+    for table, keys in (REQUIRED | {"classifier": ()} if brings else REQUIRED).items():
+        for key in keys:
+            if key not in settings.get(table, {}):
+                raise UserError(f"{path} lacks '{key}' in [{table}].")
+    if packaged:
+        _check_package(path, settings["classifier"])
+    for table, keys in IF_THERE.items():
+        entries = settings.get(table, [])
+        for entry in entries if isinstance(entries, list) else [entries]:
+            for key in keys:
+                if key not in entry:
+                    raise UserError(f"{path} lacks '{key}' in [{table}].")
+    if settings["study"]["modality"] not in MODALITIES:
+        raise UserError(f"{path}: modality must be one of {', '.join(MODALITIES)}.")
+    return settings
+
+
+def _check_package(path: Path, classifier: dict[str, Any]) -> None:
+    if "file" in classifier:
+        raise UserError(f"{path}: [classifier] takes its network from a file or from a package, not from both.")
+    if classifier["package"] not in PACKAGED:
+        raise UserError(f"{path}: package must be one of {', '.join(PACKAGED)}.")
+
+
+def _targets_of(settings: dict[str, Any]) -> tuple[str, ...]:
+    named = settings["classifier"].get("choice")
+    classes = next((c["classes"] for c in settings.get("choice", []) if c["name"] == named), ())
+    return tuple(settings["classifier"].get("targets", classes))
+
+
+def info_of(settings: dict[str, Any]) -> StudyInfo:
+    """A study's line from its settings."""
+    study = settings["study"]
+    return StudyInfo(
+        name=study["name"],
+        title=study["title"],
+        modality=study["modality"],
+        targets=_targets_of(settings),
+        knobs=tuple(dict.fromkeys(k["target"] for k in settings.get("knob", []))),
+        summary=study["summary"],
+        needs=needs(settings["classifier"]["package"]) if "package" in settings["classifier"] else "",
+    )
