@@ -1,4 +1,4 @@
-"""Sample pictures that come with packages the project depends on; the repository holds none of its own."""
+"""Sample pictures: out of packages the project depends on, or drawn by it; the repository holds no picture files."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from core.errors import UserError
+from core.images.drawn import draw_digit
+
+DRAWN = "drawn"  # in place of a package
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A file inside an installed package."""
+    """A file inside an installed package, or, with package 'drawn', the name of a digit this project draws."""
 
     name: str
     title: str
@@ -22,6 +25,8 @@ class Sample:
 
 def read_sample(sample: Sample) -> bytes:
     """The sample's bytes. Raises UserError when its package is not installed."""
+    if sample.package == DRAWN:
+        return draw_digit(sample.path)
     spec = find_spec(sample.package)
     if spec is None or spec.origin is None:
         raise UserError(

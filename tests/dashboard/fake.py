@@ -7,6 +7,7 @@ import io
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -84,13 +85,19 @@ def heart(side: int = 64, size: float = 0.2) -> np.ndarray:
     return (1 / (1 + np.exp(((((x - 0.06) / size) ** 2 + ((y - 0.17) / 0.2) ** 2) - 1) * 6))).astype(np.float32)
 
 
+@lru_cache
+def _read() -> tuple[torch.Tensor, float]:
+    """Where the fake box looks, and what it sees there in the sample."""
+    where = torch.from_numpy(heart())
+    return where, float((torch.from_numpy(small(chest())) * where).sum() / where.sum())
+
+
 class FakeBox:
     """A black box that reads the heart alone: the darker it is, the larger the probability."""
 
     def __init__(self, query: float = QUERY) -> None:
         """query: the answer for the drawn sample."""
-        self.where = torch.from_numpy(heart())
-        self.level = float((torch.from_numpy(small(chest())) * self.where).sum() / self.where.sum())
+        self.where, self.level = _read()
         self.offset = float(np.log(query / (1 - query)))
 
     def logit(self, x: torch.Tensor) -> torch.Tensor:

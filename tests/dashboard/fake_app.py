@@ -14,7 +14,7 @@ import fake  # noqa: E402
 from core import studies  # noqa: E402
 from core.studies.study import StudyInfo  # noqa: E402
 
-study = fake.FakeStudy()
+study = fake.FakeStudy(pause=0.03)
 info = StudyInfo(study.name, study.title, study.modality, study.targets, study.knobs, study.summary)
 studies.list_studies = lambda: [info]
 studies.open_study = lambda name, device="cpu": study

@@ -2,105 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
+from browsing import NEEDED, WAIT
 
-ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-ARGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-WAIT = 60_000
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(importlib.util.find_spec("playwright") is None, reason="playwright is not installed"),
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH"),
-]
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """The real dashboard over the fake study, on a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        sys.executable, "-m", "streamlit", "run", str(Path(__file__).with_name("fake_app.py")),
-        "--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true",
-        "--server.fileWatcherType", "none",
-    ]  # fmt: skip
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(120):
-            try:
-                urllib.request.urlopen(f"{url}/_stcore/health", timeout=1)
-                break
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.5)
-        else:
-            pytest.fail("streamlit did not start")
-        yield url
-    finally:
-        server.terminate()
-        server.wait(20)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """One Chromium for all tests."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def visit(browser, address, tmp_path):
-    """Open an address behind the notice; a picture of the end of each test goes to CONTRALENS_ARTEFACTS."""
-    opened = []
-
-    def go(query: str = "", scheme: str = "light"):
-        context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
-        page = context.new_page()
-        page.sockets_sent, page.sockets_received, page.strangers, page.faults = [], [], [], []
-        page.on("websocket", lambda s: s.on("framesent", lambda f: page.sockets_sent.append(len(f))))
-        page.on("websocket", lambda s: s.on("framereceived", lambda f: page.sockets_received.append(len(f))))
-        page.on("request", lambda r: page.strangers.append(r.url) if not local(r.url, address) else None)
-        page.on("pageerror", lambda e: page.faults.append(str(e)))
-        opened.append(page)
-        page.goto(f"{address}/{query}")
-        page.get_by_role("button", name="I understand and accept").click(timeout=WAIT)
-        return page
-
-    yield go
-    folder = Path(os.environ.get("CONTRALENS_ARTEFACTS") or tmp_path)
-    folder.mkdir(parents=True, exist_ok=True)
-    name = os.environ.get("PYTEST_CURRENT_TEST", "test").split("::")[-1].split(" ")[0]
-    for i, page in enumerate(opened):
-        page.screenshot(path=folder / f"{re.sub(r'[^a-z0-9_]+', '-', name)}-{i}.png")
-        page.context.close()
-
-
-def local(url: str, address: str) -> bool:
-    """Whether a request stays in the app."""
-    return url.startswith((address, address.replace("http", "ws"), "data:", "blob:"))
+pytestmark = NEEDED
 
 
 def ready(page):

@@ -13,7 +13,9 @@ from toys import STUDY, many_classes, write_many, write_study
 
 from core import cli
 from core.classifiers.store import load_classifier
-from core.networks.store import load_exaggerator
+from core.errors import UserError
+from core.networks.store import load_exaggerator, load_infill
+from core.studies import open_study
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -295,6 +297,45 @@ def test_a_device_that_is_not_there(mistake, image):
 
 def test_a_device_nobody_knows(mistake, image):
     assert "abacus" in mistake("explain", "exaggeration", image, "--study", "toy", "--device", "abacus")
+
+
+def infill_words(table, out, model="inpainter"):
+    return (
+        "train", model, "--study", "toy", *table, "--out", out, "--width", "4", "--options",
+        '{"batch": 4, "critic_base": 4}', "--device", "cpu",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("model", "kind"), [("inpainter", "ca"), ("vae-infill", "vae")])
+def test_train_an_infill_install_and_use_it(model, kind, contralens, mistake, table, tmp_path, monkeypatch):
+    words = infill_words(table, tmp_path / "o", model)
+    code, out, _ = contralens(*words, "--steps", "2")
+    assert code == 0
+    assert out.startswith("finished after 2 steps")
+    assert f"infill-{kind}.safetensors" in out
+    code, out, _ = contralens(*words, "--steps", "3", "--resume")
+    assert code == 0
+    assert out.startswith("finished after 3 steps")
+    network = load_infill(tmp_path / "o" / f"infill-{kind}.safetensors")
+    assert (network.config.size, network.config.channels, network.config.width) == (32, 1, 4)
+    with pytest.raises(UserError, match=f"no trained infill '{kind}'.*contralens train {model} --study toy"):
+        open_study("toy").infill(kind)
+    settings = f'[[infill]]\nname = "{kind}"\nfile = "infill.safetensors"\n\n' + STUDY[STUDY.index("[classifier]") :]
+    folder = write_study(tmp_path / "checkpoints", STUDY[: STUDY.index("[classifier]")] + settings)
+    (tmp_path / "o" / f"infill-{kind}.safetensors").replace(folder / "toy" / "infill.safetensors")
+    monkeypatch.setenv("CONTRALENS_CHECKPOINTS", str(folder))
+    study = open_study("toy")
+    assert study.infills == ("mean", "blur", "random", "local", kind)
+    assert study.infill(kind) is study.infill(kind)
+    assert study.infill(kind).name == kind
+
+
+def test_train_infill_mistakes(mistake, table, tmp_path):
+    words = infill_words(table, tmp_path / "o")
+    assert "--minutes M or --steps N" in mistake(*words)
+    assert "split 'train'" in mistake(*words, "--steps", "1", "--where", "split=val")
+    for options in ('{"nonsense": 1}', "not json", "[1]"):
+        assert "--options" in mistake(*words, "--steps", "1", "--options", options)
 
 
 def test_train_a_gate(contralens, table, tmp_path):

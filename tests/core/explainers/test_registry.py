@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
+from toys import BrightnessBox, TintNetwork, ToySubject, prepared_disc
 
 from core.errors import UserError
 from core.explainers.registry import explainers, find_explainer, register
@@ -32,6 +34,23 @@ def test_its_settings_have_defaults_and_are_frozen(explainer):
     assert dataclasses.is_dataclass(config)
     assert explainer.config.__dataclass_params__.frozen
     assert hasattr(config, "seed")
+
+
+@pytest.mark.parametrize("name", [e.name for e in ALL if set(e.needs) <= {"classifier", "exaggerator", "infill"}])
+def test_it_runs_as_it_comes(name):
+    explainer = find_explainer(name)
+    few = {"steps": 3} if "steps" in {f.name for f in dataclasses.fields(explainer.config)} else {}
+    subject, picture = ToySubject(TintNetwork(), BrightnessBox(gain=10, threshold=0.35)), prepared_disc()
+    heard = []
+    result = explainer.run(
+        subject, picture, "Large", explainer.config(**few), lambda done, of: heard.append((done, of))
+    )
+    numbers = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert numbers["method"] == name
+    assert numbers["stop"].strip()
+    assert numbers["picture"] == picture.digest[:16]
+    assert heard
+    assert heard[-1][0] == heard[-1][1]
 
 
 def test_exaggeration_is_there():
