@@ -25,7 +25,7 @@ from core.commands.show import Bar, print_json
 from core.errors import UserError
 
 InfillName = Annotated[str, typer.Option(help="mean, blur, random, local, vae or ca, as far as the study has it.")]
-Preset = Annotated[str, typer.Option(help="paper: the published number of steps; quick: about a sixth of the work.")]
+Preset = Annotated[str, typer.Option(help="paper: the published number of steps; quick: a tenth of the work.")]
 Answer = Annotated[str, typer.Option(help="Explain what is 'predicted', or that the finding is 'present' or 'absent'.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 

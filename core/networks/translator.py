@@ -2,8 +2,8 @@
 
 Choi et al., "StarGAN", CVPR 2018: encoder, residual blocks, decoder, instance normalisation. Against it: the target
 class moves scales and shifts inside the residual blocks (tiled label channels at the input lose to the normalisation),
-statistics are those of the picture itself and never tracked, and the output is a mix of the picture and new content,
-so that staying near the picture is where training starts.
+statistics are those of the picture itself and never tracked, and the output is a mix of the picture and new content, so
+that what needs no change can stay exact.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Translator(nn.Module):
         self.out = nn.Conv2d(w, c + 1, 3, padding=1)
         assert self.out.bias is not None
         with torch.no_grad():
-            self.out.bias[c] = -1.0  # the mix starts near the picture itself
+            self.out.bias[c] = 1.0  # mostly new content at first: a share near 0 would get no slope
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
         """x: [N, C, S, S] in [0, 1]; target: [N] class numbers -> [N, C, S, S] in [0, 1]."""

@@ -42,6 +42,7 @@ class StudyInfo:
     knobs: tuple[str, ...]
     summary: str
     needs: str = ""
+    choices: tuple[str, ...] = ()
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
@@ -96,5 +97,6 @@ def info_of(settings: dict[str, Any]) -> StudyInfo:
         targets=_targets_of(settings),
         knobs=tuple(dict.fromkeys(k["target"] for k in settings.get("knob", []))),
         summary=study["summary"],
+        choices=tuple(c["name"] for c in settings.get("choice", [])),
         needs=needs(settings["classifier"]["package"]) if "package" in settings["classifier"] else "",
     )

@@ -299,15 +299,29 @@ class Study:
         of = dict(zip(network.classes, answer, strict=True))
         return {t: of[t] for t in sorted(self.targets, key=of.__getitem__, reverse=True)[:LIKELIEST]}
 
+    @torch.no_grad()
+    def ask_choice(self, choice: str, prepared: Prepared) -> dict[str, float]:
+        """Probability of every class of one choice."""
+        network = self.choice(choice)
+        x = torch.from_numpy(prepared.tensor)[None].to(self.device)
+        return dict(zip(network.classes, network.posterior(x)[0].tolist(), strict=True))
+
     def explain(
-        self, method: str, picture: Picture | Prepared, *, target: str, progress: Progress | None = None, **options: Any
+        self,
+        name: str,
+        picture: Picture | Prepared,
+        /,
+        *,
+        target: str,
+        progress: Progress | None = None,
+        **options: Any,
     ) -> Any:
-        """Run a registered explainer; options are fields of its config. progress: called with (done, of)."""
-        explainer = find_explainer(method)
+        """Run the registered explainer of that name; options are fields of its config. progress: called with (done, of)."""
+        explainer = find_explainer(name)
         try:
             config = explainer.config(**options)
         except TypeError as fault:
-            raise UserError(f"{method} does not take these options ({fault}).") from None
+            raise UserError(f"{name} does not take these options ({fault}).") from None
         prepared = self.prepare(picture) if isinstance(picture, Picture) else picture
         return explainer.run(self, prepared, target, config, progress)
 

@@ -41,6 +41,7 @@ class TranslatorTraining:
     seed: int = 0
 
 
+RAMP = 0.25  # share of the budget over which the similarity loss grows to its weight
 # The classifier sees half of the counterfactuals through small views, so that they do not hang on single pixels.
 VIEW = View(rotate=4, shift=0.03, scale=0.04, gain=0.05, bias=0.03, blur=0.6, noise=0.05)
 
@@ -104,7 +105,9 @@ class TranslatorTrainer:
         seen = torch.cat([made[:half], random_view(made[half:], VIEW)])
         called = F.cross_entropy(self.classifier(seen), target)
         moved = (x - made).abs().mean()
-        loss = training.adversarial * fooled + training.classes * called + training.similarity * moved
+        # Similarity comes in slowly: from the start, the easiest thing is to change nothing and to stay there.
+        similarity = training.similarity * min(1.0, fraction / RAMP)
+        loss = training.adversarial * fooled + training.classes * called + similarity * moved
         if training.reconstruction:
             loss = loss + training.reconstruction * (x - self.model(made, origin)).abs().mean()
         self.optimiser.zero_grad(set_to_none=True)

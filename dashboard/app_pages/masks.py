@@ -17,7 +17,7 @@ from dashboard.parts.words import duration, percent
 
 SPEEDS = {"quick": "Quick", "paper": "As published"}
 SPEED_HELP = (
-    "As published: 300 steps, 8 masks a step for FIDO. Quick: about a sixth of the work; how much its masks differ is "
+    "As published: 300 steps, 8 masks a step for FIDO. Quick: a tenth of the work; how much its masks differ is "
     "in the measurements below."
 )
 

@@ -15,6 +15,11 @@ def has_knob(info: StudyInfo) -> bool:
     return bool(info.knobs)
 
 
+def has_choice(info: StudyInfo) -> bool:
+    """Whether it has a question with several classes."""
+    return bool(info.choices)
+
+
 def can_answer(info: StudyInfo) -> bool:
     """Whether its network is there."""
     return not info.needs

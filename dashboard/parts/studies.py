@@ -5,23 +5,30 @@ Studies are shared by all sessions. Everything made from an upload belongs to it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import streamlit as st
+import torch
 from PIL import Image
 
 from core import studies
+from core.attributions.methods import attribute
+from core.attributions.score import Score
+from core.baselines.baseline import NAMES as BASELINES
 from core.classifiers.gate import GateResult
+from core.errors import UserError
+from core.evaluation.randomisation import cascade_maps, spearman
 from core.explainers.masking import at_threshold
-from core.explainers.results import MaskResult, Sweep
+from core.explainers.results import Attribution, MaskResult, Sweep
 from core.images.picture import Picture, Prepared
 from core.images.read import read_picture
 from core.studies.study import Study, StudyInfo
 from dashboard.parts.jobs import Job
 from dashboard.parts.knob import knob_data
 from dashboard.parts.masks import cell_cost, cell_options
+from dashboard.parts.panel import COLUMNS
 from dashboard.parts.viewer import viewer_data
 
 Crop = tuple[float, float, float]
@@ -137,6 +144,73 @@ def mask_job(which: Masked, prepared: Prepared) -> tuple[Job, bool]:
 def recut(which: Masked, cell: str, threshold: float, _prepared: Prepared, _result: MaskResult) -> MaskResult:
     """A mask at another threshold, filled and measured anew."""
     return at_threshold(study_named(which.study), _prepared, _result, threshold)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One question: why `origin` and not `target`, of which picture, on which score."""
+
+    study: str
+    place: str
+    choice: str
+    origin: str
+    target: str
+    score: str
+
+    @property
+    def key(self) -> str:
+        """All of it in one string, for widgets."""
+        return f"{self.place}-{self.study}-{self.choice}-{self.origin}-{self.target}-{self.score}"
+
+    def with_score(self, score: str) -> Pair:
+        """The same question on another score."""
+        return replace(self, score=score)
+
+
+@st.cache_data(scope="session", max_entries=16, show_spinner="Asking the classifier …")
+def choice_answers(study: str, choice: str, place: str, _prepared: Prepared) -> dict[str, float]:
+    """Calibrated probability of every class of a choice."""
+    return study_named(study).ask_choice(choice, _prepared)
+
+
+@st.cache_resource(scope="session", max_entries=256, show_spinner=False)
+def pair_map(which: Pair, baseline: str, method: str, _prepared: Prepared) -> Attribution:
+    """One map."""
+    result: Attribution = study_named(which.study).explain(
+        "one-vs-one", _prepared, target=which.target, choice=which.choice, origin=which.origin, baseline=baseline,
+        method=method, score=which.score,
+    )  # fmt: skip
+    return result
+
+
+@st.cache_resource(scope="session", max_entries=8, show_spinner="Computing all maps …")
+def pair_maps(which: Pair, _prepared: Prepared) -> tuple[dict[str, Attribution], dict[str, str]]:
+    """('baseline|method' -> map, baseline -> why there is none)."""
+    found: dict[str, Attribution] = {}
+    faults: dict[str, str] = {}
+    for baseline in BASELINES:
+        try:
+            for method in COLUMNS:
+                found[f"{baseline}|{method}"] = pair_map(which, baseline, method, _prepared)
+        except UserError as fault:
+            faults[baseline] = str(fault)
+    return found, faults
+
+
+@st.cache_resource(scope="session", max_entries=8, show_spinner="Redrawing weights …")
+def cascade(which: Pair, baseline: str, method: str, _prepared: Prepared) -> tuple[list[float], Any, list[float]]:
+    """(share of the layers redrawn, the map each time, its likeness to the first)."""
+    study = study_named(which.study)
+    network = study.choice(which.choice)
+    o, t = network.classes.index(which.origin), network.classes.index(which.target)
+    x = torch.from_numpy(_prepared.tensor)[None]
+    source = study.baseline(baseline, which.choice).of(x, o, t)
+
+    def make(net: torch.nn.Module) -> torch.Tensor:
+        return attribute(method, Score(net, o, t, which.score), x, source).detach().sum(1)
+
+    shares, maps = cascade_maps(network, make)
+    return shares.tolist(), maps[:, 0], [spearman(abs(maps[0, 0]), abs(m)) for m in maps[:, 0]]
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from toys import ToySubject, WindowBox, prepared_window
 
+from core.classifiers.multiclass import OneClass
 from core.errors import UserError
 from core.explainers.fido import FidoConfig
 from core.explainers.masking import (
@@ -21,6 +22,7 @@ from core.explainers.masking import (
     finish,
     hidden_of,
     measure,
+    says,
     sign_of,
 )
 from core.explainers.results import MaskResult
@@ -56,6 +58,14 @@ def result_of(mask, kind, *, f=None, answer="predicted", infill="mean", threshol
 def test_the_predicted_answer_is_what_f_says_of_each():
     x = torch.stack([torch.full((1, 4, 4), v) for v in (0.2, 0.5, 0.9)])
     assert sign_of(Constant(), x, "predicted").tolist() == [-1, 1, 1]
+
+
+def test_of_many_classes_the_likeliest_is_the_answer_even_below_one_half():
+    f = OneClass(lambda x: torch.tensor([[0.2, 0.1, 0.0], [0.0, 0.1, 0.2]]), 0)
+    x = torch.zeros(2, 1, 4, 4)
+    assert (f.posterior(x) < 0.5).all()
+    assert says(f, x).tolist() == [True, False]
+    assert sign_of(f, x, "predicted").tolist() == [1, -1]
 
 
 @pytest.mark.parametrize(("answer", "sign"), [("present", 1), ("absent", -1)])
@@ -247,5 +257,5 @@ def test_a_result_is_json(kind, infill):
 # Nor is the price of a region to blame where the region is empty because the threshold was moved:
 #
 # def test_a_region_that_the_threshold_emptied_is_not_blamed_on_the_price():
-#     result = result_of(window_mask(0.6, 0.2), DESTROYING)
-#     assert "sparsity" not in at_threshold(ToySubject(None, WindowBox()), prepared_window(), result, 0.7).provenance.stop
+#     toy, result = ToySubject(None, WindowBox()), result_of(window_mask(0.6, 0.2), DESTROYING)
+#     assert "sparsity" not in at_threshold(toy, prepared_window(), result, 0.7).provenance.stop

@@ -1,0 +1,133 @@
+"""The panel of one-against-one maps: baselines down, attributions across, on one symmetric scale."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from core.attributions.methods import METHODS
+from core.baselines.baseline import TITLES
+from core.explainers.render import to_bytes
+from core.explainers.results import Attribution
+from dashboard.parts.charts import DIVERGING
+from dashboard.parts.knob import component_sources
+from dashboard.parts.words import percent
+
+COLUMNS = ("ig", "deeplift", "occlusion", "deepshap", "eg")
+ABOUT = {
+    "zero": "black",
+    "max": "white",
+    "blur": "itself, blurred",
+    "mean": "mean training picture",
+    "mdts": "of the other class",
+    "expected": "32 training pictures",
+    "ganmex": "itself, as the other class",
+}
+SHORT = {"ig": "Integrated Gradients", "eg": "Expected Gradients", "deepshap": "DeepSHAP"}
+
+_HTML, _CSS, _JS = component_sources("panel")
+_mount = st.components.v2.component("contralens_panel", html=_HTML, css=_CSS, js=_JS)
+
+
+def show_panel(data: dict[str, Any], *, key: str) -> str | None:
+    """Draw the panel; the map that was chosen last, as 'baseline|method', or None."""
+    cell: str | None = _mount(key=key, data=data, default={"cell": None}, on_cell_change=_rerun).get("cell")
+    return cell
+
+
+def _rerun() -> None:
+    """The rerun itself is what is wanted."""
+
+
+def panel_data(
+    picture: np.ndarray, found: dict[str, Attribution], faults: dict[str, str], *, rows: tuple[str, ...], key: str,
+    chosen: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """What the browser needs. picture: [C, S, S] in [0, 1]; found: 'baseline|method' -> map; faults: baseline -> why
+    there is none. All maps are in logits a pixel and share one scale.
+    """
+    limit = shared_limit([a.flat for a in found.values()])
+    return {
+        "key": key,
+        "size": picture.shape[-1],
+        "picture": _png(_shown(picture)),
+        "limit": limit,
+        "unit": "logits a pixel; orange speaks for the first class",
+        "colours": DIVERGING.tolist(),
+        "rows": [_row(name, found, faults) for name in rows],
+        "columns": [{"key": m, "title": SHORT.get(m, METHODS[m].title)} for m in COLUMNS],
+        "cells": {name: _cell(a, limit) for name, a in found.items()},
+        "chosen": chosen,
+    }
+
+
+def shared_limit(maps: list[np.ndarray]) -> float:
+    """The end of the one symmetric scale: covers 99 % of the pixels of most maps, in two figures.
+
+    The median over maps, so that one map with a few extreme pixels does not turn all others dark.
+    """
+    if not maps:
+        return 1.0
+    reach = float(np.median([np.quantile(np.abs(m), 0.99) for m in maps]))
+    return float(f"{reach:.2g}") if reach > 0 else 1.0
+
+
+def coded(values: np.ndarray, limit: float) -> np.ndarray:
+    """[S, S] signed -> uint8, 128 + 127 v / limit, beyond the ends cut."""
+    return np.rint(128 + 127 * np.clip(values / limit, -1, 1)).astype(np.uint8)
+
+
+def residual_note(a: Attribution) -> str:
+    """How well the map's sum fits the difference of the scores."""
+    if not METHODS[a.method].complete:
+        return "no sum rule"
+    return f"off by {abs(a.residual):.2g} of {a.change:+.1f}"
+
+
+def _row(name: str, found: dict[str, Attribution], faults: dict[str, str]) -> dict[str, Any]:
+    row: dict[str, Any] = {"key": name, "title": TITLES[name], "about": ABOUT[name], "fault": faults.get(name)}
+    if name not in faults:
+        one = found[f"{name}|{COLUMNS[0]}"]
+        row["picture"] = _png(_shown(one.picture))
+        best = int(one.baseline_posterior.argmax())
+        pair = [one.classes.index(one.origin), one.classes.index(one.target)]
+        row["says"] = " · ".join(
+            f"{_name(one.classes[k])} {percent(one.baseline_posterior[k])}"
+            for k in dict.fromkeys([*pair, best] if best not in pair else pair)
+        )
+    return row
+
+
+def _cell(a: Attribution, limit: float) -> dict[str, str]:
+    note = residual_note(a)
+    return {"map": _png(coded(a.flat, limit)), "note": note, "say": f"score changes by {a.change:+.2f}; {note}"}
+
+
+def _name(label: str) -> str:
+    return label.replace("_", " ")
+
+
+def _shown(tensor: np.ndarray) -> np.ndarray:
+    return to_bytes(tensor[0] if tensor.shape[0] == 1 else tensor.transpose(1, 2, 0))
+
+
+def _png(pixels: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def map_picture(a: Attribution, limit: float, side: int = 224) -> np.ndarray:
+    """[side, side, 3] uint8: the map alone in the diverging colours."""
+    colours = DIVERGING[coded(a.flat, limit)]
+    return np.asarray(Image.fromarray(colours).resize((side, side), Image.Resampling.NEAREST))
+
+
+def tensor_picture(tensor: np.ndarray, side: int = 224) -> np.ndarray:
+    """[C, S, S] in [0, 1] -> uint8, enlarged without smoothing."""
+    return np.asarray(Image.fromarray(_shown(tensor)).resize((side, side), Image.Resampling.NEAREST))
