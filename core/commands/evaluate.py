@@ -13,8 +13,11 @@ from core.commands.show import Bar, print_json
 def evaluate(
     study: Annotated[str, typer.Option(help="Name of an installed study, or a folder with a study.toml.")],
     data: Annotated[Path, typer.Option(help="Folder of pictures.")],
-    labels: Annotated[Path, typer.Option(help="CSV with a `file` column, one column a label, and `split` if known.")],
     out: Annotated[Path, typer.Option(help="Folder for metrics.json; the study's own folder to update what it ships.")],
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="CSV with a `file` column, one column a label, and `split` if known; not for idx files."),
+    ] = None,
     measure: Annotated[
         str,
         typer.Option(help="comma-separated: classifier, references, gate, knobs, identity, pictures, infills, masks."),
@@ -35,13 +38,13 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print numbers as JSON.")] = False,
 ) -> None:
     """The papers' measures for a study, with bootstrap intervals."""
-    from core.data.table import read_table
+    from core.data.layouts import open_table
     from core.evaluation.study import MEASURES, evaluate_study
     from core.studies import open_study
 
     bar = Bar()
     metrics = evaluate_study(
-        open_study(study), read_table(data, labels), out,
+        open_study(study), open_table(data, labels), out,
         measures=_names(measure) or MEASURES,
         split=split, pictures=pictures, heads=_names(heads), negatives=tuple(negatives or ()), cache=cache, seed=seed,
         targets=_names(targets), masks=masks, speed=preset, report=bar.named,

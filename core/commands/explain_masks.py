@@ -39,7 +39,7 @@ def fido(
     kind: Annotated[str, typer.Option(help="ssr: what alone suffices; sdr: what, hidden, destroys.")] = "ssr",
     infill: InfillName = "ca",
     sparsity: Annotated[float, typer.Option(help="Log-odds that a region of the whole picture costs.")] = 10.0,
-    area: Annotated[float | None, typer.Option(help="Wanted share of the picture; searches the sparsity.")] = None,
+    area: Annotated[float | None, typer.Option(help="Wanted share of the picture, in place of a sparsity.")] = None,
     hard_edges: Annotated[bool, typer.Option(help="Never show the classifier half-hidden pixels.")] = False,
     grain: Annotated[str, typer.Option(help="grid, or pixel as in the released code.")] = "grid",
     preset: Preset = "paper",

@@ -111,6 +111,12 @@ def read_table(folder: Path, labels: Path) -> LabelledTable:
     return LabelledTable(folder, columns["file"], columns)
 
 
+def class_numbers(table: LabelledTable, classes: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """([N] class number, [N] bool whether exactly one of the classes' 0/1 columns is 1)."""
+    columns = np.stack([np.nan_to_num(table.label(name)) for name in classes], axis=1)
+    return columns.argmax(1), columns.sum(1) == 1
+
+
 def load_images(
     table: LabelledTable,
     prepare: Callable[[Path], np.ndarray],

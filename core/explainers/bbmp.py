@@ -24,6 +24,7 @@ from core.infills.heuristic import gaussian_blur
 from core.infills.infill import Infill, compose
 
 KINDS = {"deletion": DESTROYING, "preservation": SUFFICIENT}
+GRID = 28  # of the published mask
 MISSING = 0.5  # an infill that must know what is missing is told m < MISSING
 
 
@@ -51,7 +52,11 @@ class BbmpConfig:
 
 
 def total_variation(mask: Tensor, beta: float) -> Tensor:
-    """[N] mean over a grid of (dx^2 + dy^2)^(beta / 2); mask: [N, 1, g, g]."""
+    """[N] mean over a grid of (dx^2 + dy^2)^(beta / 2); mask: [N, 1, g, g].
+
+    Slopes are taken per 1/28 of the side, the published grid's cell, so that a shape costs the same on every grid.
+    """
+    mask = mask * (mask.shape[-1] / GRID)
     dy = F.pad(mask[..., 1:, :] - mask[..., :-1, :], (0, 0, 0, 1))
     dx = F.pad(mask[..., :, 1:] - mask[..., :, :-1], (0, 1, 0, 0))
     squared = dx.square() + dy.square()
@@ -64,7 +69,7 @@ def optimise(
 ) -> Found:
     """One mask for each of N pictures. x: [N, C, S, S] in [0, 1]; sign: [N], +1 or -1."""
     side = x.shape[-1]
-    grid = config.grid or max(4, min(28, side // 4))
+    grid = config.grid or max(4, min(GRID, side // 4))
     sigma, reach = config.blur * side / 224, max(1, round(config.jitter * side / 224)) if config.jitter else 0
     generator = torch.Generator(x.device).manual_seed(config.seed)
     deletion = config.kind == "deletion"
@@ -74,7 +79,8 @@ def optimise(
     for step in range(config.steps):
         hide = 1 - full_size(keep, side, sigma)
         told = (hide.detach() > 1 - MISSING).to(hide)
-        proposal = infill.propose(x, told, generator).detach()
+        with torch.no_grad():
+            proposal = infill.propose(x, told, generator)
         shown = _shift(compose(x, proposal, hide)[:, 0], reach, generator)
         p = torch.sigmoid(sign * f.logit(shown))
         size = (1 - keep if deletion else keep).mean((1, 2, 3))

@@ -16,7 +16,17 @@ from torch import Tensor
 
 from core.classifiers.blackbox import BlackBox
 from core.errors import UserError
-from core.explainers.masking import DESTROYING, SUFFICIENT, Found, begin, finish, hidden_of, measure, says
+from core.explainers.masking import (
+    DESTROYING,
+    SUFFICIENT,
+    Found,
+    area_penalty,
+    begin,
+    finish,
+    hidden_of,
+    measure,
+    says,
+)
 from core.explainers.registry import Explainer, Progress, Subject, register
 from core.explainers.results import MaskResult
 from core.images.picture import Prepared
@@ -80,14 +90,6 @@ class SmoothMask:
         return F.interpolate(mask, (self.side, self.side), mode="bilinear", align_corners=False)
 
 
-def area_penalty(mask: Tensor, area: Tensor) -> Tensor:
-    """[N] mean squared difference of the sorted mask and (0, ..., 0, 1, ..., 1) with a share `area` [N] of ones."""
-    ordered = mask.flatten(1).sort(1).values
-    place = (torch.arange(ordered.shape[1], device=mask.device) + 0.5) / ordered.shape[1]
-    wanted = (place[None] > 1 - area[:, None]).to(ordered)
-    return (ordered - wanted).square().mean(1)
-
-
 def optimise(
     f: BlackBox, infill: Infill, x: Tensor, sign: Tensor, config: ExtremalConfig, progress: Progress | None = None
 ) -> Found:
@@ -105,7 +107,8 @@ def optimise(
         weight = config.weight * config.growth ** (step / config.steps)
         region = smooth(grid)
         hide = 1 - region if preserve else region
-        proposal = infill.propose(x, (hide.detach() > 0.5).to(hide), generator).detach()
+        with torch.no_grad():
+            proposal = infill.propose(x, (hide > 0.5).to(hide), generator)
         shown = compose(x, proposal, hide)[:, 0]
         score = sign * f.logit(shown.flip(-1) if config.flip and step % 2 == 0 else shown)
         loss = weight * area_penalty(region, areas) - (score if preserve else -score)

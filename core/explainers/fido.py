@@ -17,7 +17,7 @@ from torch import Tensor
 
 from core.classifiers.blackbox import BlackBox
 from core.errors import UserError
-from core.explainers.masking import DESTROYING, SUFFICIENT, Found, begin, finish
+from core.explainers.masking import DESTROYING, SUFFICIENT, Found, area_penalty, begin, finish
 from core.explainers.registry import Explainer, Progress, Subject, register
 from core.explainers.results import MaskResult
 from core.images.picture import Prepared
@@ -32,8 +32,9 @@ TEMPERATURE = 0.1
 class FidoConfig:
     """Settings of one search.
 
-    kind: 'ssr' or 'sdr'; infill: one of the study's; sparsity: log-odds a mean mask of 1 costs, held fixed unless
-    `area`, the wanted share of the picture in (0, 1), is given: then it is searched; grid: side of the mask, by
+    kind: 'ssr' or 'sdr'; infill: one of the study's; sparsity: log-odds a mean mask of 1 costs; area: the wanted share
+    of the picture in (0, 1), which takes the place of a price: the region is held to it as extremal perturbation
+    does; grid: side of the mask, by
     default a quarter of the picture's; grain: 'pixel' draws every pixel for itself, as the released code does;
     hard_edges: f sees rounded masks (straight-through), so that no pixel is half hidden; answer: 'predicted',
     'present' or 'absent'.
@@ -70,7 +71,7 @@ def optimise(
     generator = torch.Generator(x.device).manual_seed(config.seed)
     logit = torch.zeros(n, 1, grid, grid, device=x.device, requires_grad=True)
     optimiser = torch.optim.Adam([logit], config.rate)
-    sparsity = torch.full((n,), config.sparsity, device=x.device)
+    area = None if config.area is None else torch.full((n,), config.area, device=x.device)
     trace = []
     for step in range(config.steps):
         for group in optimiser.param_groups:
@@ -78,26 +79,26 @@ def optimise(
         ramp = min(1.0, step / (0.1 * config.steps))
         chance = _upsample(torch.sigmoid(logit), height, width)
         soft = _draw(logit, chance, config, generator)
-        hard = (soft > 0.5).to(soft)
-        proposal = infill.propose(x, hard.detach(), generator).detach()
+        hard = (soft > 0.5).to(soft).detach()
+        with torch.no_grad():
+            proposal = infill.propose(x, hard, generator)
         mask = hard + soft - soft.detach() if config.hard_edges else soft
         score = sign * f.logit(compose(x, proposal, mask).flatten(0, 1)).view(n, -1).mean(1)
-        hidden = chance.mean((1, 2, 3))
-        size = hidden if config.kind == "sdr" else 1 - hidden
-        loss = (score if config.kind == "sdr" else -score) + ramp * sparsity * size
+        evidence = chance if config.kind == "sdr" else 1 - chance
+        if area is None:
+            price = ramp * config.sparsity * evidence.mean((1, 2, 3))
+        else:
+            # A price searched step by step overshoots while the mask comes down from one half; a constraint does not.
+            price = 10 * 300 ** (step / config.steps) * area_penalty(evidence, area)
+        loss = (score if config.kind == "sdr" else -score) + price
         optimiser.zero_grad()
         loss.sum().backward()
         optimiser.step()
-        if config.area is not None:
-            # Dual ascent: a region larger than wanted makes area dearer, a smaller one cheaper.
-            gap = (size.detach() - config.area) / config.area
-            sparsity = (sparsity * torch.exp(0.1 * gap.clamp(-1, 1))).clamp(1e-2, 1e4)
         trace.append(loss.detach())
         if progress is not None:
             progress(step + 1, config.steps)
-    hidden_chance = _upsample(torch.sigmoid(logit.detach()), height, width)
-    evidence = hidden_chance if config.kind == "sdr" else 1 - hidden_chance
-    return Found(evidence, torch.stack(trace), {"sparsity": [round(float(s), 4) for s in sparsity]})
+    hidden = _upsample(torch.sigmoid(logit.detach()), height, width)
+    return Found(hidden if config.kind == "sdr" else 1 - hidden, torch.stack(trace))
 
 
 def _draw(logit: Tensor, chance: Tensor, config: FidoConfig, generator: torch.Generator) -> Tensor:
@@ -125,9 +126,7 @@ def explain(
     if config.area is not None and not 0 < config.area < 1:
         raise UserError(f"The wanted area is a share of the picture between 0 and 1, not {config.area:g}.")
     work = begin(subject, prepared, target, "fido", KINDS[config.kind], config)
-    found = optimise(work.f, work.infill, work.x, work.sign, config, progress)
-    note = None if config.area is None or found.note is None else {"sparsity": found.note["sparsity"][0]}
-    return finish(work, found, note=note)
+    return finish(work, optimise(work.f, work.infill, work.x, work.sign, config, progress))
 
 
 register(

@@ -26,12 +26,11 @@ SAMPLES = 4  # fills shown for a finished mask
 class Found:
     """What an optimiser ends with, for N pictures.
 
-    mask: [N, 1, S, S] evidence in [0, 1], 1 inside the region; trace: [steps, N] objective; note: for the record.
+    mask: [N, 1, S, S] evidence in [0, 1], 1 inside the region; trace: [steps, N] objective.
     """
 
     mask: Tensor
     trace: Tensor
-    note: dict[str, Any] | None = None
 
 
 def sign_of(f: BlackBox, x: Tensor, answer: str) -> Tensor:
@@ -57,6 +56,14 @@ def says(f: BlackBox, x: Tensor) -> Tensor:
 def hidden_of(region: Tensor, kind: str) -> Tensor:
     """Pixels to fill, as 0 and 1, for a region given as bool."""
     return (region if kind == DESTROYING else ~region).float()
+
+
+def area_penalty(mask: Tensor, area: Tensor) -> Tensor:
+    """[N] mean squared difference of the sorted mask and (0, ..., 0, 1, ..., 1) with a share `area` [N] of ones."""
+    ordered = mask.flatten(1).sort(1).values
+    place = (torch.arange(ordered.shape[1], device=mask.device) + 0.5) / ordered.shape[1]
+    wanted = (place[None] > 1 - area[:, None]).to(ordered)
+    return (ordered - wanted).square().mean(1)
 
 
 @torch.no_grad()
@@ -129,33 +136,40 @@ def at_threshold(
     )
     mean = float(after.mean())
     stands = float((says(f, fills[0]) == result.answer).float().mean()) >= 0.5
-    succeeded = stands if result.kind == SUFFICIENT else not stands
+    given = bool(says(f, x)[0]) == result.answer  # an answer that was never given cannot be destroyed
+    succeeded = stands if result.kind == SUFFICIENT else given and not stands
     area = float(region.float().mean())
     return replace(
         result, threshold=threshold, area=area, succeeded=succeeded, after=after[0].cpu().numpy(),
         fills=fills[0].cpu().numpy(),
-        provenance=replace(result.provenance, stop=_sentence(result, mean, area, succeeded)),
+        provenance=replace(result.provenance, stop=_sentence(result, mean, area, threshold, succeeded, given)),
     )  # fmt: skip
 
 
-def _sentence(result: MaskResult, mean: float, area: float, succeeded: bool) -> str:
+def _sentence(result: MaskResult, mean: float, area: float, threshold: float, succeeded: bool, given: bool) -> str:
+    """What came of it, in words."""
     moved = f"takes f from {result.query:.2f} to {mean:.2f}"
+    share = f"{area:.1%} of the picture"
+    if area == 0 and not (result.kind == SUFFICIENT and succeeded):
+        return f"finished without a region: {_why_empty(result, threshold)}"
     if result.kind == DESTROYING:
-        if area == 0:
-            return (
-                f"finished without a region: f ({result.query:.2f}) loses less from any region than the region "
-                "costs; a smaller sparsity allows a larger one"
-            )
+        if not given:
+            return f"finished, but there is nothing to destroy, f does not give this answer: hiding {share} {moved}"
         if succeeded:
-            return f"finished: hiding {area:.1%} of the picture {moved} and flips the answer"
-        return f"finished, but the answer stands: hiding {area:.1%} of the picture {moved}"
+            return f"finished: hiding {share} {moved} and flips the answer"
+        return f"finished, but the answer stands: hiding {share} {moved}"
     if area == 0:
-        return (
-            "finished without a region: f gives this answer even with everything filled in"
-            if succeeded
-            else f"finished without a region: f ({result.query:.2f}) gains less from any region than the region costs; "
-            "a smaller sparsity allows a larger one"
-        )
+        return "finished without a region: f gives this answer even with everything filled in"
     if succeeded:
-        return f"finished: {area:.1%} of the picture alone suffices for the answer: filling the rest {moved}"
-    return f"finished, but {area:.1%} of the picture alone does not suffice: filling the rest {moved}"
+        return f"finished: {share} alone suffices for the answer: filling the rest {moved}"
+    return f"finished, but {share} alone does not suffice: filling the rest {moved}"
+
+
+def _why_empty(result: MaskResult, threshold: float) -> str:
+    """Why there is no region at a threshold."""
+    if float(result.mask.max()) > 0.5 or "sparsity" not in result.settings:
+        return f"nothing in the mask lies above {threshold:g}; its greatest value is {float(result.mask.max()):.2f}"
+    return (
+        f"no region is worth to f ({result.query:.2f}) what it costs; a smaller sparsity than "
+        f"{result.settings['sparsity']:g} allows a larger one"
+    )

@@ -44,8 +44,10 @@ def load_infill(path: Path, device: torch.device | str = "cpu") -> Inpainter | V
         model: Inpainter | VaeInfiller
         if config["infill"] == "ca":
             model = Inpainter(InpainterConfig(**config["network"]))
-        else:
+        elif config["infill"] == "vae":
             model = VaeInfiller(VaeInfillConfig(**config["network"]))
+        else:
+            raise ValueError(f"an infill of the kind {config['infill']!r}")
         model.load_state_dict(state)
     except (KeyError, TypeError, ValueError, RuntimeError) as fault:
         raise UserError(f"{path} does not hold an infill of this version ({fault}).") from None

@@ -316,7 +316,7 @@ class Study:
         progress: Progress | None = None,
         **options: Any,
     ) -> Any:
-        """Run the registered explainer of that name; options are fields of its config. progress: called with (done, of)."""
+        """Run the explainer of that name; options are fields of its config. progress: called with (done, of)."""
         explainer = find_explainer(name)
         try:
             config = explainer.config(**options)

@@ -15,7 +15,7 @@ from core.classifiers.multiclass import MultiClass
 from core.classifiers.store import save_classifier
 from core.data.layouts import open_table
 from core.data.packed import packed_images
-from core.data.table import LabelledTable
+from core.data.table import LabelledTable, class_numbers
 from core.errors import UserError
 from core.evaluation.classification import classification_report
 from core.networks.exaggerator import Band, ExaggeratorConfig
@@ -217,12 +217,6 @@ def train_translator(
             where=source.where,
         )  # fmt: skip
     return outcome
-
-
-def class_numbers(table: LabelledTable, classes: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """([N] class number, [N] bool whether exactly one of the classes' 0/1 columns is 1)."""
-    columns = np.nan_to_num(_labels(table, classes))
-    return columns.argmax(1), columns.sum(1) == 1
 
 
 def _labels(table: LabelledTable, targets: tuple[str, ...]) -> np.ndarray:

@@ -63,7 +63,7 @@ def measured(study: Study, choice: str) -> None:
     maps = report["maps"]
     st.caption(
         f"On {maps['n']} held-out pictures, each against one random other class, score “{maps['score']}”, 95 % "
-        "intervals. Falls and rises: mean change of the logits while 2 to 30 % of the pixels, the most important first, "
+        "intervals. Falls and rises: mean change of the logits while 2 to 30 % of the pixels, most important first, "
         "are replaced by the mean training picture. Drawn to an object: share of the map inside the box of a ring that "
         "has nothing to do with the question, against the box's share of the picture; 1 is indifferent. A map that "
         "stays the same when the network's weights are redrawn says nothing about the network (rank correlation of "

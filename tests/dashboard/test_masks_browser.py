@@ -119,8 +119,8 @@ def test_a_finished_cell_is_shown_large(masks):
 def test_an_empty_cell_is_computed_by_a_click(masks):
     """It says that it searches, is drawn when it is done, and is then the large one."""
     masks.locator(cell("fido-sdr|blur")).click()
-    masks.locator(f'{cell("fido-sdr|blur")}.busy').wait_for(timeout=WAIT)
-    masks.locator(f'{cell("fido-sdr|blur")}:not(.empty)').wait_for(timeout=WAIT)
+    masks.locator(f"{cell('fido-sdr|blur')}.busy").wait_for(timeout=WAIT)
+    masks.locator(f"{cell('fido-sdr|blur')}:not(.empty)").wait_for(timeout=WAIT)
     masks.locator(".large h3", has_text="FIDO-SDR · Blur").wait_for(timeout=WAIT)
     masks.wait_for_timeout(300)
     assert min(greys(masks, f"{cell('fido-sdr|blur')} canvas")) > 20
@@ -140,11 +140,11 @@ def test_everything_is_computed_by_a_button_and_can_be_cancelled(masks):
     count = masks.locator(".cell:not(.empty)").count()
     assert 7 <= count < 24
     masks.locator(cell("extremal|vae")).click()
-    masks.locator(f'{cell("extremal|vae")}.busy').wait_for(timeout=WAIT)
+    masks.locator(f"{cell('extremal|vae')}.busy").wait_for(timeout=WAIT)
     masks.get_by_role("button", name="Cancel").click()
-    masks.locator(f'{cell("extremal|vae")}.empty:not(.busy)').wait_for(timeout=WAIT)
+    masks.locator(f"{cell('extremal|vae')}.empty:not(.busy)").wait_for(timeout=WAIT)
     masks.locator(cell("extremal|vae")).click()
-    masks.locator(f'{cell("extremal|vae")}:not(.empty)').wait_for(timeout=WAIT)
+    masks.locator(f"{cell('extremal|vae')}:not(.empty)").wait_for(timeout=WAIT)
     masks.locator(".large h3", has_text="Extremal · VAE").wait_for(timeout=WAIT)
 
 

@@ -154,7 +154,6 @@ def test_the_scale_is_lighter_the_more_a_pixel_belongs_to_the_region():
 # Tables
 
 
-
 def test_a_row_for_each_method_and_infill_with_intervals():
     rows = [{k: plain(v) for k, v in row.items()} for row in cell_rows(fake.MASKS)]
     assert [(r["method"], r["infill"]) for r in rows] == [

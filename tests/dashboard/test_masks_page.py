@@ -9,6 +9,7 @@ import fake
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.explainers.presets import PRESETS
 from core.infills.infill import NAMES
 from dashboard.parts.jobs import Job
 from dashboard.parts.masks import ROWS, cell_name
@@ -108,7 +109,9 @@ def test_a_sample_starts_one_column_and_its_masks_are_shown(masks, fake_study):
     assert app.get("bidi_component")
     assert list(jobs(app)[-1].results) == FIRST
     assert [options["kind"] for _, options in fake_study.searched] == ["ssr", "sdr", "deletion", "preserve"]
-    assert all(options["steps"] == 80 for _, options in fake_study.searched), "quick, unless asked otherwise"
+    assert all(options["steps"] == PRESETS["quick"][m]["steps"] for m, options in fake_study.searched), (
+        "unless asked otherwise"
+    )
     assert [b.label for b in app.get("download_button")] == ["Figure", "Mask", "Numbers (JSON)"]
     assert "cancel_masks" not in keys(app)
 
@@ -211,7 +214,7 @@ def test_target_and_speed_are_in_the_address_and_come_back(masks, fake_study):
     app = finished(masks(sample="drawn", target="Effusion", speed="paper"))
     assert not app.exception
     assert (query(app, "target"), query(app, "speed")) == ("Effusion", "paper")
-    assert all(options["steps"] == 300 for _, options in fake_study.searched)
+    assert all(options["steps"] == PRESETS["paper"][m]["steps"] for m, options in fake_study.searched)
     app.segmented_control(key="speed").select("quick").run()
     assert query(app, "speed") == "quick"
 

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from toys import WINDOW, ToySubject, WindowBox, draw_window, far_from, overlap, prepared_window, toy_infill
+from toys import WINDOW, PlacesBox, ToySubject, WindowBox, draw_window, far_from, overlap, prepared_window, toy_infill
 
 from core.errors import Cancelled, UserError
 from core.explainers import fido
@@ -171,7 +171,7 @@ def test_when_everything_is_too_dear_nothing_is_chosen(kind):
     assert not found.region.any()
     assert not found.succeeded
     assert np.isfinite(found.trace).all()
-    assert found.provenance.stop.startswith("finished without a region: f (1.00)")
+    assert found.provenance.stop.startswith("finished without a region: no region is worth to f (1.00)")
     if kind == "sdr":  # nothing is dropped
         assert np.array_equal(found.fills[0], prepared_window().tensor)
     else:  # nothing is kept
@@ -200,26 +200,21 @@ def test_a_wanted_area_is_reached(kind, infill):
     assert found.area == pytest.approx(0.08, abs=0.03)
     assert overlap(found.region) > 0.5
     assert found.settings["area"] == 0.08
-    assert found.settings["sparsity"] != 10  # the price that was found, not the one it began with
 
 
-# At other speeds and areas, or from another price to begin with (QUICK begins with 50), the price winds up: it grows by
-# a tenth a step while the mask is still on its way down from one half, every theta saturates, and no slope brings the
-# region back. It ends empty.
-#
-# @pytest.mark.parametrize("kind", KINDS)
-# @pytest.mark.parametrize("area", [0.05, 0.1, 0.3, 0.6])
-# @pytest.mark.parametrize("speed", [QUICK, FidoConfig(infill="mean")], ids=["quick", "paper"])
-# def test_every_wanted_area_is_reached(kind, area, speed):
-#     x = one_picture(seed=1) * 0.5 + 0.4  # brighter than the infill everywhere
-#     mask = mask_of(dataclasses.replace(speed, kind=kind, area=area), x, PlacesBox())[0]
-#     assert (mask > 0.5).mean() == pytest.approx(area, abs=0.06)  # a cell of the grid is .016
-#
-#
-# @pytest.mark.parametrize("kind", KINDS)
-# def test_the_published_speed_reaches_a_wanted_area(kind):
-#     mask = mask_of(FidoConfig(kind=kind, infill="mean", area=0.0625))[0]
-#     assert (mask > 0.5).mean() == pytest.approx(0.0625, abs=0.03)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("area", [0.05, 0.1, 0.3, 0.6])
+@pytest.mark.parametrize("speed", [QUICK, FidoConfig(infill="mean")], ids=["quick", "paper"])
+def test_every_wanted_area_is_reached(kind, area, speed):
+    x = one_picture(seed=1) * 0.5 + 0.4  # brighter than the infill everywhere
+    mask = mask_of(dataclasses.replace(speed, kind=kind, area=area), x, PlacesBox())[0]
+    assert (mask > 0.5).mean() == pytest.approx(area, abs=0.06)  # a cell of the grid is .016
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_published_speed_reaches_a_wanted_area(kind):
+    mask = mask_of(FidoConfig(kind=kind, infill="mean", area=0.0625))[0]
+    assert (mask > 0.5).mean() == pytest.approx(0.0625, abs=0.03)
 
 
 # Results
@@ -299,15 +294,13 @@ def test_every_other_infill_runs(infill):
     assert np.isfinite(found.mask).all()
 
 
-# A whole infill could be written without `no_grad`; it is asked for its proposal with gradients switched on:
-#
-# def test_an_infill_is_asked_without_gradients():
-#     class Wary(Strict):
-#         def propose(self, x, mask, generator=None):
-#             assert not torch.is_grad_enabled()
-#             return super().propose(x, mask, generator)
-#
-#     mask_of(quick(steps=2), infill=Wary())
+def test_an_infill_is_asked_without_gradients():
+    class Wary(Strict):
+        def propose(self, x, mask, generator=None):
+            assert not torch.is_grad_enabled()
+            return super().propose(x, mask, generator)
+
+    mask_of(quick(steps=2), infill=Wary())
 
 
 # Mistakes

@@ -195,8 +195,8 @@ def test_not_destroyed():
 
 def test_destroyed_without_a_region():
     said = stop(window_mask(0, 0), DESTROYING)
-    assert said.startswith("finished without a region: f (1.00) loses less")
-    assert "a smaller sparsity allows a larger one" in said
+    assert said.startswith("finished without a region: no region is worth to f (1.00)")
+    assert "a smaller sparsity than 10 allows a larger one" in said
 
 
 def test_sufficient():
@@ -215,7 +215,7 @@ def test_not_sufficient():
 
 def test_not_sufficient_without_a_region():
     said = stop(window_mask(0, 0), SUFFICIENT)
-    assert said.startswith("finished without a region: f (1.00) gains less")
+    assert said.startswith("finished without a region: no region is worth to f (1.00)")
     assert "smaller sparsity" in said
 
 
@@ -244,18 +244,14 @@ def test_a_result_is_json(kind, infill):
     assert "not a medical device" in numbers["notice"]
 
 
-# An answer f does not give cannot be destroyed; here both the flag and the sentence say that it was:
-#
-# def test_an_answer_that_was_never_given_is_not_destroyed():
-#     dark = WindowBox(threshold=2.0)  # f says no
-#     nothing = result_of(window_mask(0, 0), DESTROYING, f=dark, answer="present")
-#     assert not nothing.succeeded
-#     hidden = result_of(window_mask(), DESTROYING, f=dark, answer="present")
-#     assert "flips" not in hidden.provenance.stop
+def test_an_answer_that_was_never_given_is_not_destroyed():
+    dark = WindowBox(threshold=2.0)  # f says no
+    nothing = result_of(window_mask(0, 0), DESTROYING, f=dark, answer="present")
+    assert not nothing.succeeded
+    hidden = result_of(window_mask(), DESTROYING, f=dark, answer="present")
+    assert "flips" not in hidden.provenance.stop
 
 
-# Nor is the price of a region to blame where the region is empty because the threshold was moved:
-#
-# def test_a_region_that_the_threshold_emptied_is_not_blamed_on_the_price():
-#     toy, result = ToySubject(None, WindowBox()), result_of(window_mask(0.6, 0.2), DESTROYING)
-#     assert "sparsity" not in at_threshold(toy, prepared_window(), result, 0.7).provenance.stop
+def test_a_region_that_the_threshold_emptied_is_not_blamed_on_the_price():
+    toy, result = ToySubject(None, WindowBox()), result_of(window_mask(0.6, 0.2), DESTROYING)
+    assert "sparsity" not in at_threshold(toy, prepared_window(), result, 0.7).provenance.stop
