@@ -13,6 +13,7 @@ from core.commands import (
     explain,
     explain_masks,  # noqa: F401 - adds its commands to explain.app
     predict,
+    references,
     studies,
     train,
 )
@@ -30,6 +31,7 @@ app.add_typer(train.app, name="train")
 app.add_typer(explain.app, name="explain")
 app.command("studies")(studies.studies)
 app.command("predict")(predict.predict)
+app.command("references")(references.references)
 app.command("evaluate")(evaluate.evaluate)
 app.command("bench")(bench.bench)
 

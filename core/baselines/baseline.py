@@ -13,7 +13,7 @@ from torch import Tensor
 
 from core.infills.heuristic import gaussian_blur
 
-NAMES = ("zero", "max", "blur", "mean", "mdts", "expected", "ganmex")
+NAMES = ("ganmex", "mdts", "expected", "mean", "blur", "zero", "max")
 TITLES = {
     "zero": "Zero",
     "max": "Max",
