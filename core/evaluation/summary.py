@@ -4,33 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
+from core.evaluation import summary_maps
+from core.evaluation.tables import interval, share, table
+
 
 def summary(metrics: dict[str, Any]) -> str:
-    """Tables of a metrics.json: classifiers, sources, gate, knobs, identity. Empty parts are left out."""
+    """Tables of a metrics.json, one after the other; empty parts are left out."""
     parts = [
         _classifiers(metrics),
+        summary_maps.choices(metrics),
         _sources(metrics),
         _gate(metrics),
         _knobs(metrics),
         _frechet(metrics),
         _identity(metrics),
+        summary_maps.infills(metrics),
+        summary_maps.masks(metrics),
+        summary_maps.one_vs_one(metrics),
     ]
     return "\n\n".join(p for p in parts if p)
-
-
-def _interval(part: dict[str, float | None], digits: int = 3) -> str:
-    if any(part[k] is None for k in ("value", "low", "high")):
-        return "-"
-    return f"{part['value']:.{digits}f} ({part['low']:.{digits}f} to {part['high']:.{digits}f})"
-
-
-def _share(part: dict[str, float]) -> str:
-    return f"{part['value']:.1%} ({part['low']:.1%} to {part['high']:.1%})"
-
-
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
 
 
 def _classifiers(metrics: dict[str, Any]) -> str:
@@ -38,20 +30,20 @@ def _classifiers(metrics: dict[str, Any]) -> str:
     named += [("independent network", t, r) for t, r in metrics.get("witness", {}).get("targets", {}).items()]
     named += [("oracle", t, r) for t, r in metrics.get("oracles", {}).items()]
     rows = [
-        [who, target, str(r["n"]), _interval(r["auc"]), _interval(r["accuracy"]), _interval(r["ece"])]
+        [who, target, str(r["n"]), interval(r["auc"]), interval(r["accuracy"]), interval(r["ece"])]
         for who, target, r in named
         if r["n"]
     ]
-    return _table(["network", "target", "n", "AUC", "accuracy", "calibration error"], rows) if rows else ""
+    return table(["network", "target", "n", "AUC", "accuracy", "calibration error"], rows) if rows else ""
 
 
 def _sources(metrics: dict[str, Any]) -> str:
     rows = [
-        [source, str(r["negatives"]), _share(r["specificity"])]
+        [source, str(r["negatives"]), share(r["specificity"])]
         for source, r in metrics.get("sources", {}).items()
         if isinstance(r, dict) and "specificity" in r
     ]
-    return _table(["source", "negatives", "specificity"], rows) if rows else ""
+    return table(["source", "negatives", "specificity"], rows) if rows else ""
 
 
 def _gate(metrics: dict[str, Any]) -> str:
@@ -60,7 +52,7 @@ def _gate(metrics: dict[str, Any]) -> str:
         return ""
     rows = [["its own (false alarms)", str(gate["false_alarms"]["n"]), f"{gate['false_alarms']['share']:.1%}"]]
     rows += [[f"{name} (caught)", str(r["n"]), f"{r['share']:.1%}"] for name, r in gate["caught"].items()]
-    return _table(["gate: pictures", "n", "turned away"], rows)
+    return table(["gate: pictures", "n", "turned away"], rows)
 
 
 def _knobs(metrics: dict[str, Any]) -> str:
@@ -72,9 +64,9 @@ def _knobs(metrics: dict[str, Any]) -> str:
                 within = f"{r['within_0.02']['value']:.1%}" if "within_0.02" in r else ""
                 rows.append(
                     [
-                        target, head, mode, str(r["n"]), _interval(r["error"]), f"{r['monotone']['value']:.1%}",
+                        target, head, mode, str(r["n"]), interval(r["error"]), f"{r['monotone']['value']:.1%}",
                         f"{r['top']['value']:.1%}", f"{r['bottom']['value']:.1%}",
-                        _interval(r["witness_ratio"], 2) if "witness_ratio" in r else "",
+                        interval(r["witness_ratio"], 2) if "witness_ratio" in r else "",
                         f"{r['witness_sign']['value']:.1%}" if "witness_sign" in r else "",
                         f"{r['distance']['value']:.4f}", f"{r['cycle']['value']:.4f}", f"{r['still_max']:g}",
                         f"{report['closeness']['value']:.1%}" if mode == "direct" else "", within,
@@ -84,7 +76,7 @@ def _knobs(metrics: dict[str, Any]) -> str:
         "knob", "head", "mode", "n", "mean abs. error", "Spearman >= .98", "f > .9 at .95", "f < .1 at .05",
         "independent span / f's", "same sign", "mean change", "cycle L1", "change at 0", "closeness", "within .02",
     ]  # fmt: skip
-    return _table(header, rows) if rows else ""
+    return table(header, rows) if rows else ""
 
 
 def _frechet(metrics: dict[str, Any]) -> str:
@@ -97,12 +89,12 @@ def _frechet(metrics: dict[str, Any]) -> str:
                 rows.append([target, head, *(str(r[g]) for g in ("present", "absent", "overall", "real_halves"))])
     if not rows:
         return ""
-    return _table([f"FD ({name})", "head", "present", "absent", "overall", "two halves of the real"], rows)
+    return table([f"FD ({name})", "head", "present", "absent", "overall", "two halves of the real"], rows)
 
 
 def _identity(metrics: dict[str, Any]) -> str:
     rows = [
-        [target, str(r["n"]), _share(r["accuracy"]), f"{r['mean_distance']:.3f}", _share(r["false_matches"])]
+        [target, str(r["n"]), share(r["accuracy"]), f"{r['mean_distance']:.3f}", share(r["false_matches"])]
         for target, r in metrics.get("identity", {}).items()
     ]
-    return _table(["same person (dlib)", "n", "accuracy", "mean distance", "strangers matched"], rows) if rows else ""
+    return table(["same person (dlib)", "n", "accuracy", "mean distance", "strangers matched"], rows) if rows else ""

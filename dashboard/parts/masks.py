@@ -83,7 +83,7 @@ def show_masks(
 
     def clicked() -> None:
         name = st.session_state[key].get("cell")
-        if _is_cell(name, data):
+        if name is not None and _is_cell(name, data):
             on_cell(name)
 
     def released() -> None:

@@ -173,7 +173,7 @@ class FakeStudy:
     metrics: dict[str, Any] = field(default_factory=lambda: METRICS)
     one_of_many: bool = False
     infills: tuple[str, ...] = NAMES
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     pause: float = 0.0  # seconds a step of a search takes
     fault: str = ""  # a sentence that every search ends with
     searched: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # (method, options), in order

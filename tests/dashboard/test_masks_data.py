@@ -20,7 +20,18 @@ from core.infills.infill import NAMES, TITLES
 from dashboard.parts import mask_export
 from dashboard.parts.mask_table import cell_rows, infill_rows, interval
 from dashboard.parts.masks import (
-    COSTS, ROWS, SEQUENTIAL, VIEW, cell_cost, cell_data, cell_name, cell_of, cell_options, detail_data, grid_data, verdict,
+    COSTS,
+    ROWS,
+    SEQUENTIAL,
+    VIEW,
+    cell_cost,
+    cell_data,
+    cell_name,
+    cell_of,
+    cell_options,
+    detail_data,
+    grid_data,
+    verdict,
 )  # fmt: skip
 
 NOTICE = "not a medical device"

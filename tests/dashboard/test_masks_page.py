@@ -163,7 +163,7 @@ def test_a_mistake_in_the_search_is_a_sentence_in_the_cell(masks, fake_study, mo
     app = finished(masks(sample="drawn"))
     assert not app.exception
     data = sent(app, monkeypatch)
-    assert data["states"] == dict.fromkeys(FIRST, {"kind": "fault", "text": fake_study.fault})
+    assert data["states"] == {cell: {"kind": "fault", "text": fake_study.fault} for cell in FIRST}
     assert data["cells"] == {}
     assert "all_masks" in keys(app)
     fake_study.fault = ""
