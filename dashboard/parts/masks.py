@@ -83,11 +83,11 @@ def show_masks(
 
     def clicked() -> None:
         name = st.session_state[key].get("cell")
-        if name is not None and _is_cell(name, data):
+        if _is_cell(name, data):
             on_cell(name)
 
     def released() -> None:
-        name, threshold = st.session_state[key].get("cut") or (None, None)
+        name, threshold = st.session_state[key].get("cut") or ("", None)
         if _is_cell(name, data) and isinstance(threshold, int | float) and 0 <= threshold <= 1:
             on_cut(name, float(threshold))
 

@@ -32,7 +32,7 @@ from dashboard.parts.masks import (
     detail_data,
     grid_data,
     verdict,
-)  # fmt: skip
+)
 
 NOTICE = "not a medical device"
 CELLS = [cell_name(row.key, infill) for row in ROWS for infill in NAMES]
