@@ -12,10 +12,12 @@ import re
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.encaps import get_frame
 from pydicom.pixels import apply_color_lut, get_decoder
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from core.errors import UserError
+from core.images.limits import codestream_size, inflates_beyond
 from core.images.picture import Picture
 from core.images.quiet import quiet
 from core.images.tags import number, numbers, tag, text
@@ -45,6 +47,7 @@ OTHER_PARTS = {
     "WRIST",
 }  # fmt: skip
 MAX_PIXELS = 80_000_000
+MAX_BYTES = 6 * MAX_PIXELS
 DAMAGED = "This DICOM file is damaged and cannot be read; export it again."
 
 
@@ -72,6 +75,8 @@ def read_dicom(data: bytes, digest: str, frame: int) -> Picture:
 
 
 def _read(data: bytes, digest: str, frame: int) -> Picture:
+    if inflates_beyond(data, MAX_BYTES):
+        raise UserError("This DICOM file unpacks to far more than a radiograph holds; export it uncompressed.")
     dataset = pydicom.dcmread(io.BytesIO(data), force=True, specific_tags=[*KEPT_TAGS, *NEEDED_TAGS])
     _refuse(dataset)
     frames = max(1, int(number(dataset, "NumberOfFrames", 1)))
@@ -145,6 +150,7 @@ def _decode(dataset: Dataset, syntax: UID, frame: int) -> np.ndarray:
             f"The pixels of this DICOM file cannot be decoded ({_name(syntax)[:60]}); export it uncompressed or as "
             "JPEG 2000."
         )
+    _refuse_larger_codestream(dataset, syntax, frame)
     try:
         array = np.asarray(decoder.as_array(dataset, index=frame)[0])
         if text(dataset, "PhotometricInterpretation") == "PALETTE COLOR" and array.ndim == 2:
@@ -154,6 +160,21 @@ def _decode(dataset: Dataset, syntax: UID, frame: int) -> np.ndarray:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):
         raise UserError("The pixels of this DICOM file are neither grey nor RGB; export it as a plain radiograph.")
     return array
+
+
+def _refuse_larger_codestream(dataset: Dataset, syntax: UID, frame: int) -> None:
+    """A compressed picture must be as large as the header says: the header is what was checked against the limit."""
+    if not syntax.is_encapsulated or "PixelData" not in dataset:
+        return
+    try:
+        frames = max(1, int(number(dataset, "NumberOfFrames", 1)))
+        found = codestream_size(get_frame(dataset.PixelData, frame, number_of_frames=frames))
+    except Exception:  # the decoder says in its turn what is damaged
+        return
+    if found is not None and found != (int(dataset.Rows), int(dataset.Columns)):
+        raise UserError(
+            "The picture inside this DICOM file is not as large as its header says; it is damaged or was tampered with."
+        )
 
 
 def _warnings(dataset: Dataset) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from core.evaluation.compatibility import rank_correlation
+from core.infills.infill import fill
 from core.studies.study import Study, read_settings
 
 ROOT = Path(__file__).resolve().parents[3] / "checkpoints"
@@ -61,15 +62,26 @@ def test_its_settings_load_and_name_its_folder(folder):
 def test_every_file_it_names_is_there_and_every_file_there_is_named(folder):
     settings = read_settings(folder)
     tables = [settings["classifier"], *(settings[t] for t in ("witness", "gate") if t in settings)]
-    tables += [*settings.get("oracle", []), *settings.get("knob", []), *settings.get("infill", [])]
-    named = {t["file"] for t in tables}
+    for kind in ("oracle", "knob", "infill", "choice", "translator"):
+        tables += settings.get(kind, [])
+    named = {t["file"] for t in tables if "file" in t}
     assert named == {p.name for p in folder.glob("*.safetensors")}
 
 
 def test_every_network_loads_and_fits(study):
     x = torch.rand(2, study.channels, study.size, study.size)
     with torch.no_grad():
-        assert study.classifier.posterior(x).shape == (2, len(study.targets))
+        assert study.network.posterior(x).shape == (2, len(study.targets))
+        for choice in study.choices:
+            assert study.choice(choice).posterior(x).shape == (2, len(study.classes(choice)))
+            if "ganmex" in study.baselines:
+                assert study.baseline("ganmex", choice).of(x, 0, 1).shape == (2, 1, *x.shape[1:])
+        for name in study.infills:
+            hole = torch.zeros(2, 1, *x.shape[2:])
+            hole[..., 8:20, 8:20] = 1
+            filled = fill(study.infill(name), x, hole)
+            assert filled.shape == (2, 1, *x.shape[1:])
+            assert torch.equal(filled[:, 0] * (1 - hole), x * (1 - hole))
         for target in study.targets:
             witness = study.witness(target)
             if witness is not None:
@@ -100,13 +112,18 @@ def test_its_metrics_name_code_data_and_intervals(study, folder):
     assert (folder / "metrics.json").is_file()
     metrics = study.metrics
     assert metrics["study"] == study.name
-    parts = [metrics["classifier"]] + [metrics["knobs"][target][head] for target, head in knobs(study)]
+    parts = [metrics["classifier"]] if not study.one_of_many else []
+    parts += [metrics["knobs"][target][head] for target, head in knobs(study)]
+    parts += [metrics["choices"][choice] for choice in study.choices]
+    parts += [metrics["infills"]] if len(study.infills) > 4 else []
+    parts += metrics.get("masks", {}).values()
+    parts += metrics.get("one_vs_one", {}).values()
     for part in parts:
         assert re.fullmatch(r"[0-9a-f]{7,40}\+?", part["commit"])
         assert re.fullmatch(r"[0-9a-f]{16}", part["data"]["digest"])
         assert part["data"]["rows"] > 0
         assert part["split"] == "test"
-    for target in study.targets:
+    for target in study.targets if not study.one_of_many else ():
         report = metrics["classifier"]["targets"][target]
         assert report["n"] > 0
         assert report["auc"]["low"] <= report["auc"]["value"] <= report["auc"]["high"]
