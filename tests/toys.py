@@ -7,6 +7,8 @@ bright bar in the top left corner, there or not by the toss of a coin. The black
 from __future__ import annotations
 
 import csv
+import gzip
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +27,8 @@ from core.infills.infill import Infill
 from core.infills.learned import AttentionInfill, VaeInfill
 from core.networks.exaggerator import Band, Exaggerator, ExaggeratorConfig
 from core.networks.inpainter import Inpainter, InpainterConfig
-from core.networks.store import save_exaggerator
+from core.networks.store import save_exaggerator, save_translator
+from core.networks.translator import Translator, TranslatorConfig
 from core.networks.vae_infill import VaeInfillConfig, VaeInfiller
 
 CPU = torch.device("cpu")
@@ -378,3 +381,113 @@ def write_many(checkpoints: Path, settings: str = MANY) -> Path:
     (checkpoints / "many").mkdir(parents=True, exist_ok=True)
     (checkpoints / "many" / "study.toml").write_text(settings, encoding="utf-8")
     return checkpoints
+
+
+# Questions with several classes: which of these bars is bright?
+
+PLACES = ("left", "right", "middle")
+
+
+def bar_place(k: int, size: int = 16) -> tuple[slice, slice]:
+    """(rows, columns) of the bar of class k."""
+    left = round((0.08, 0.72, 0.4)[k] * size)
+    return slice(size // 4, size - size // 4), slice(left, left + max(2, size // 5))
+
+
+def make_bars(n: int, *, size: int = 16, classes: int = 2, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """(images [N, 1, S, S] uint8, labels [N]): on grainy ground, one bright bar, and where it is, is the class."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % classes
+    pictures = GROUND + rng.uniform(-0.08, 0.08, (n, 1, size, size))
+    for picture, k in zip(pictures, labels, strict=True):
+        picture[(slice(None), *bar_place(k, size))] += rng.uniform(0.5, 0.65)
+    return np.rint(pictures * 255).astype(np.uint8), labels
+
+
+def bar_network(classes: int = 2, size: int = 16, gain: float = 12.0) -> nn.Sequential:
+    """[N, 1, S, S] -> [N, K] logits, linear: gain times the mean brightness of each class's place. Frozen."""
+    last = nn.Linear(size * size, classes)
+    network = nn.Sequential(OrderedDict(flat=nn.Flatten(), fc=last)).eval().requires_grad_(False)
+    last.weight.zero_()
+    last.bias.zero_()
+    for k in range(classes):
+        place = last.weight[k].view(size, size)[bar_place(k, size)]
+        place.fill_(gain / place.numel())
+    return network
+
+
+def as_choice(network: nn.Module, classes: tuple[str, ...] = PLACES[:2], channels: int = 1) -> MultiClass:
+    """Any network of logits as one question with several classes, without a normalisation."""
+    zero, one = (0.0,) * channels, (1.0,) * channels
+    return MultiClass(network, classes, mean=(0.5,) * channels, centre=zero, scale=one)
+
+
+def bump_network(channels: int = 1, classes: int = 3, seed: int = 0) -> nn.Sequential:
+    """A smooth network with random weights: softplus in place of ReLU, so that integrals along lines converge fast."""
+    torch.manual_seed(seed)
+    layers = [
+        nn.Conv2d(channels, 6, 3, padding=1), nn.Softplus(), nn.AvgPool2d(2), nn.Conv2d(6, 8, 3, padding=1),
+        nn.Softplus(), nn.Flatten(), nn.LazyLinear(classes),
+    ]  # fmt: skip
+    network = nn.Sequential(*layers)
+    network(torch.zeros(1, channels, 8, 8))
+    with torch.no_grad():
+        for p in network.parameters():
+            p.mul_(3)
+    return network.eval().requires_grad_(False)
+
+
+CHOICE = """\
+[study]
+name = "bars"
+title = "Toy bars"
+modality = "digit"
+size = 28
+channels = 1
+summary = "Which bar is bright?"
+
+[classifier]
+choice = "place"
+
+[[choice]]
+name = "place"
+title = "Where the bar is"
+file = "choice.safetensors"
+classes = ["0", "1", "2"]
+
+[[sample]]
+name = "seven"
+title = "A seven"
+package = "drawn"
+path = "seven"
+credit = "drawn by this project"
+"""
+TRANSLATOR = """
+[[translator]]
+choice = "place"
+file = "ganmex-place.safetensors"
+"""
+
+
+def write_choice(checkpoints: Path, settings: str = CHOICE) -> Path:
+    """Write `checkpoints`/bars with a random classifier and translator among three classes; return the folder."""
+    folder = checkpoints / "bars"
+    folder.mkdir(parents=True)
+    (folder / "study.toml").write_text(settings, encoding="utf-8")
+    torch.manual_seed(4)
+    save_classifier(Classifier("resnet", 1, ("0", "1", "2"), 4, 28).freeze(), folder / "choice.safetensors")
+    save_translator(Translator(TranslatorConfig(3, 28, 1, 4, 1)), folder / "ganmex-place.safetensors", choice="place")
+    return folder
+
+
+def write_idx(folder: Path, train: int = 24, test: int = 12, *, packed: bool = False) -> Path:
+    """Four idx files as MNIST's, of bars whose class is the digit; packed: as .gz. Returns the folder."""
+    for part, n in (("train", train), ("t10k", test)):
+        images, labels = make_bars(n, size=28, classes=3, seed=n)
+        files = {
+            f"{part}-images-idx3-ubyte": np.array([0x803, n, 28, 28], ">u4").tobytes() + images.tobytes(),
+            f"{part}-labels-idx1-ubyte": np.array([0x801, n], ">u4").tobytes() + labels.astype(np.uint8).tobytes(),
+        }
+        for name, data in files.items():
+            (folder / (name + ".gz" * packed)).write_bytes(gzip.compress(data) if packed else data)
+    return folder

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from core.attributions.deeplift import deeplift
 from core.attributions.gradient import gradient
-from core.attributions.integrated import expected_gradients, integrated_gradients
+from core.attributions.integrated import STEPS, expected_gradients, integrated_gradients
 from core.attributions.occlusion import occlusion
 from core.attributions.score import Score
 from core.errors import UserError
@@ -52,13 +52,20 @@ METHODS = {
 def attribute(name: str, score: Score, x: Tensor, baselines: Tensor, seed: int = 0) -> Tensor:
     """[N, C, H, W] signed map. baselines: [N, B, C, H, W]. Raises UserError for an unknown method.
 
-    With one baseline DeepSHAP is DeepLIFT and Expected Gradients samples the line that Integrated Gradients walks.
+    With one baseline DeepSHAP is DeepLIFT and Expected Gradients samples the line that Integrated Gradients walks. Over
+    many baselines Integrated Gradients takes fewer steps to each, four times as many in all, and Occlusion looks at
+    the first eight.
     """
     if name not in METHODS:
         raise UserError(f"There is no attribution '{name}'; choose one of {', '.join(METHODS)}.")
     run = METHODS[name].run
+    many = baselines.shape[1]
     if name == "eg":
         run = partial(expected_gradients, seed=seed)
+    elif name == "ig" and many > 1:
+        run = partial(integrated_gradients, steps=max(16, 4 * STEPS // many))
+    elif name == "occlusion":
+        baselines = baselines[:, :8]
     return run(score, x, baselines)
 
 

@@ -33,8 +33,12 @@ def bench(
         "studies": {},
     }
     for study in opened:
-        if not study.knobs or not study.samples:
-            continue  # nothing to turn, or nothing to turn it on
+        if not study.samples:
+            continue  # nothing to try it on
+        if study.choices:
+            results["studies"].setdefault(study.name, {})["panel"] = _panel(study, rounds, place)
+        if not study.knobs:
+            continue  # nothing to turn
         upload = study.sample(study.samples[0].name)
         target = study.knobs[0]
         picture = read_picture(upload)
@@ -47,16 +51,20 @@ def bench(
             study.predict(ready)
             study.explain("exaggeration", ready, target=target)
 
-        results["studies"][study.name] = {
-            "size": study.size,
-            "target": target,
-            "sweep_seconds": _median(partial(study.explain, "exaggeration", prepared, target=target), rounds, place),
-            "calibrated_seconds": _median(
-                partial(study.explain, "exaggeration", prepared, target=target, mode="calibrated"), rounds, place
-            ),
-            "upload_to_first_frame_seconds": _median(first_frame, rounds, place),
-            "training_images_per_second": _training_speed(study, target, place),
-        }
+        results["studies"].setdefault(study.name, {}).update(
+            {
+                "size": study.size,
+                "target": target,
+                "sweep_seconds": _median(
+                    partial(study.explain, "exaggeration", prepared, target=target), rounds, place
+                ),
+                "calibrated_seconds": _median(
+                    partial(study.explain, "exaggeration", prepared, target=target, mode="calibrated"), rounds, place
+                ),
+                "upload_to_first_frame_seconds": _median(first_frame, rounds, place),
+                "training_images_per_second": _training_speed(study, target, place),
+            }
+        )
         results["studies"][study.name]["masks"] = _masks(study, prepared, target, place)
     results["open_and_measure_seconds"] = round(time.perf_counter() - start, 2)
     results["resident_megabytes"] = round(psutil.Process().memory_info().rss / 2**20)
@@ -67,6 +75,15 @@ def bench(
         return
     print(f"device: {results['device']}")
     for name, numbers in results["studies"].items():
+        if "panel" in numbers:
+            print(f"{name}: one against one")
+            print(
+                f"  all maps of one picture, {numbers['panel']['maps']} of them               "
+                f"{numbers['panel']['seconds']:.2f} s"
+            )
+            print(f"  Integrated Gradients                         {numbers['panel']['ig_seconds']:.3f} s")
+        if "target" not in numbers:
+            continue
         print(f"{name} ({numbers['target']}, {numbers['size']} px)")
         print(f"  sweep of 22 frames, from a decoded picture   {numbers['sweep_seconds']:.3f} s")
         print(f"  the same, calibrated                         {numbers['calibrated_seconds']:.3f} s")
@@ -76,6 +93,29 @@ def bench(
         print(f"  FIDO, 300 steps of 8 masks, {masks['infill']:<17} {masks['fido_seconds']:.1f} s")
         print(f"  16 pictures together against one             {masks['sixteen_against_one']:.1f} times the time")
     print(f"memory with every study open: {results['resident_megabytes']} MB")
+
+
+def _panel(study: Any, rounds: int, device: str) -> dict[str, Any]:
+    """Every attribution against every baseline there is, for one picture."""
+    from core.attributions.methods import METHODS
+    from core.images.read import read_picture
+
+    prepared = study.prepare(read_picture(study.sample(study.samples[0].name)))
+    methods = [m for m in METHODS if m != "gradient"]
+
+    def all_maps() -> None:
+        for baseline in study.baselines:
+            for method in methods:
+                study.explain("one-vs-one", prepared, target="", baseline=baseline, method=method)
+
+    first = study.baselines[0]
+    return {
+        "maps": len(methods) * len(study.baselines),
+        "seconds": _median(all_maps, min(rounds, 3), device),
+        "ig_seconds": _median(
+            partial(study.explain, "one-vs-one", prepared, target="", baseline=first, method="ig"), rounds, device
+        ),
+    }
 
 
 def _masks(study: Any, prepared: Any, target: str, device: str) -> dict[str, Any]:

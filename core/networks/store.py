@@ -51,7 +51,7 @@ def load_infill(path: Path, device: torch.device | str = "cpu") -> Inpainter | V
         model.load_state_dict(state)
     except (KeyError, TypeError, ValueError, RuntimeError) as fault:
         raise UserError(f"{path} does not hold an infill of this version ({fault}).") from None
-    return model.to(device).eval().requires_grad_(False)
+    return model.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
 def save_translator(model: Translator, path: Path, **about: Any) -> None:
