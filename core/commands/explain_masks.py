@@ -119,7 +119,7 @@ def _mask(
     bar = Bar()
     result = opened.explain(
         method, prepared, target=chosen, kind=kind, infill=infill, answer=answer, seed=seed,
-        progress=lambda done, of: bar.named(method, done, of), **steps(preset, method), **(options or {}),
+        progress=lambda done, of: bar.named(method, done, of), **(steps(preset, method) | (options or {})),
     )  # fmt: skip
     bar.close()
     if out is not None:

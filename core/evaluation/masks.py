@@ -159,7 +159,7 @@ def masks_report(
     few = x[:CHECKED], sign[:CHECKED]
     extra = 2 if speed != "paper" else 1
     total, done = len(rows) * len(infills) * (len(x) + (0 if known is None else len(known[0]))), 0
-    total += len(rows) * extra * len(few[0])
+    total += (len(rows) + extra - 1) * len(few[0])
 
     def find(pictures: Tensor, signs: Tensor, row: str, name: str, pace: str = speed, draw: int = seed) -> Maps:
         nonlocal done
@@ -207,7 +207,7 @@ def masks_report(
         agreeing[row] = _mean(agreement([m.maps for m in found.values()]), seed)
         first = found[reference.name].maps[: len(few[0])]
         again[row] = _mean(agreement([first, find(*few, row, reference.name, draw=seed + 1).maps]), seed)
-        if speed != "paper":
+        if speed != "paper" and row == rows[0]:
             against[row] = _mean(agreement([first, find(*few, row, reference.name, "paper").maps]), seed)
     report = {
         "n": len(x), "preset": speed, "answers_present": int((sign > 0).sum()), "reference_infill": reference.name,

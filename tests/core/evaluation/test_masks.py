@@ -408,9 +408,10 @@ def test_many_pictures_are_taken_in_batches(fake, tmp_path):
     images = np.tile(IMAGES, (4, 1, 1, 1))[:18].copy()
     images[:, 0, 0, 0] = np.arange(18)
     report = run(tmp_path, images)
-    assert [n for *_, n in fake] == [16, 2, 16, 2, 16, 16]
+    assert (masks.BATCH, masks.CHECKED) == (16, 8)
+    assert [n for *_, n in fake] == [16, 2, 16, 2, 8, 8]
     assert report["n"] == 18
-    assert report["repeatability"]["n"] == 16
+    assert report["repeatability"]["n"] == report["against_paper"]["n"] == 8
 
 
 def test_a_map_with_itself_agrees(monkeypatch, tmp_path):

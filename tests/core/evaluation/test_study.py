@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
-from toys import STUDY, BrightnessBox, make_discs
+from toys import STUDY
 
 from core.data.table import read_table
 from core.errors import UserError
-from core.evaluation import masks
-from core.evaluation.regions import mouth
-from core.evaluation.study import MASKED, _anatomy, _present, commit, evaluate_study
-from core.explainers import presets
+from core.evaluation.cohort import commit
+from core.evaluation.study import evaluate_study
 from core.studies import Study
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_step():
-    """One step of every mask explainer, at either speed."""
-    with pytest.MonkeyPatch.context() as patch:
-        few = {s: {m: o | {"steps": 1} for m, o in methods.items()} for s, methods in presets.PRESETS.items()}
-        patch.setattr(presets, "PRESETS", few)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +26,7 @@ def measured(study_folder, labelled_folder, cache, tmp_path_factory):
     """(metrics, folder) of everything measured on the test rows."""
     out = tmp_path_factory.mktemp("measured")
     study = Study(study_folder / "toy")
-    return evaluate_study(study, read_table(*labelled_folder), out, pictures=5, targets=("Bright",), cache=cache), out
+    return evaluate_study(study, read_table(*labelled_folder), out, pictures=5, cache=cache), out
 
 
 def intervals(value, path=()):
@@ -62,7 +49,7 @@ def test_every_number_names_its_data_and_its_code(measured, labelled_folder):
     metrics, _ = measured
     test = read_table(*labelled_folder).split("test")
     parts = [metrics["classifier"], metrics["witness"], metrics["oracles"]["Bar"], *metrics["knobs"]["Large"].values()]
-    parts += [metrics["infills"], metrics["masks"]["Bright"]]
+    parts.append(metrics["infills"])
     for part in parts:
         assert part["data"] == test.describe()
         assert part["split"] == "test"
@@ -86,6 +73,8 @@ def test_both_heads_are_measured_on_the_same_pictures(measured):
 
 
 def test_what_the_classifier_says_is_what_is_measured(measured, study_folder, labelled_folder):
+    import torch
+
     from core.data.packed import training_image
     from core.evaluation.classification import accuracy
 
@@ -166,137 +155,3 @@ def test_a_column_without_a_known_label_is_a_sentence_or_nothing(study_folder, l
 
 def test_the_commit_is_short_and_marks_changes():
     assert re.fullmatch(r"[0-9a-f]{7,12}\+?|unknown", commit())
-
-
-# Infills and masks
-
-
-@pytest.fixture
-def fake(monkeypatch):
-    """Maps at no cost; returns the list of (row, infill, speed, number of pictures) asked for."""
-    heard = []
-
-    def find(f, infill, x, sign, row, speed, seed=0):
-        heard.append((row, infill.name, speed, len(x)))
-        maps = np.random.default_rng(seed).random((len(x), 32, 32), dtype=np.float32)
-        return masks.Maps(maps, maps > 0.5)
-
-    monkeypatch.setattr(masks, "find_maps", find)
-    return heard
-
-
-def measure(study_folder, labelled_folder, out, **options):
-    options = {"measures": ("masks",), "pictures": 3, "targets": ("Bright",), "cache": out / "cache"} | options
-    return evaluate_study(Study(study_folder / "toy"), read_table(*labelled_folder), out, **options)
-
-
-def test_every_infill_of_the_study_is_measured(measured, study_folder):
-    report = measured[0]["infills"]
-    assert report["n"] == 5
-    assert tuple(report["infills"]) == Study(study_folder / "toy").infills == ("mean", "blur", "random", "local")
-    for one in report["infills"].values():
-        assert one["visible_change"] == 0
-        assert one["frechet"] >= 0
-
-
-def test_every_method_is_measured_with_every_infill(measured):
-    report = measured[0]["masks"]["Bright"]
-    assert report["n"] == report["answers_present"] == 5
-    assert report["preset"] == "quick"
-    assert report["cells"].keys() == set(masks.ROWS)
-    assert {tuple(of) for of in report["cells"].values()} == {("mean", "blur", "random", "local")}
-
-
-def test_masks_measured_again_keep_the_rest(study_folder, labelled_folder, tmp_path, fake):
-    old = {"infills": {"n": 1}, "masks": {"Large": {"n": 2}, "Bright": {"n": 3}}, "note": 4}
-    (tmp_path / "metrics.json").write_text(json.dumps(old))
-    measure(study_folder, labelled_folder, tmp_path)
-    metrics = json.loads((tmp_path / "metrics.json").read_text())
-    assert metrics.keys() == {"infills", "masks", "note", "study"}
-    assert (metrics["infills"], metrics["note"], metrics["masks"]["Large"]) == ({"n": 1}, 4, {"n": 2})
-    assert metrics["masks"]["Bright"]["n"] == 3
-    assert "cells" in metrics["masks"]["Bright"]
-    assert {name for _, name, *_ in fake} == {"mean", "blur", "random", "local"}
-    fake.clear()
-    metrics = measure(study_folder, labelled_folder, tmp_path, measures=("infills",))
-    assert metrics["infills"]["n"] == 3
-    assert "cells" in metrics["masks"]["Bright"]
-    assert fake == []
-
-
-def test_masks_that_were_found_are_not_looked_for_again(study_folder, labelled_folder, tmp_path, fake):
-    first = measure(study_folder, labelled_folder, tmp_path)
-    assert {pace for *_, pace, _ in fake} == {"quick", "paper"}
-    fake.clear()
-    again = measure(study_folder, labelled_folder, tmp_path)
-    assert again["masks"]["Bright"]["cells"] == first["masks"]["Bright"]["cells"]
-    assert fake == []
-
-
-def test_the_preset_reaches_the_masks(study_folder, labelled_folder, tmp_path, fake):
-    report = measure(study_folder, labelled_folder, tmp_path, speed="paper")["masks"]["Bright"]
-    assert {pace for *_, pace, _ in fake} == {"paper"}
-    assert report["preset"] == "paper"
-    with pytest.raises(UserError, match="no preset 'slow'"):
-        measure(study_folder, labelled_folder, tmp_path, speed="slow")
-
-
-def test_a_finding_the_study_lacks(study_folder, labelled_folder, tmp_path, fake):
-    with pytest.raises(UserError, match="no target 'Small'"):
-        measure(study_folder, labelled_folder, tmp_path, targets=("Small",))
-
-
-def test_masks_explain_what_f_found():
-    images = make_discs(40, seed=2, cause="intensity").images
-    f = BrightnessBox(threshold=0.35)
-    present = np.flatnonzero(f.posterior(torch.from_numpy(images).float() / 255).numpy() >= 0.5)
-    assert 5 < len(present) < 35
-    np.testing.assert_array_equal(_present(f, images, MASKED, 0), present)
-    few = _present(f, images, 4, 0)
-    assert few.tolist() == sorted(set(few.tolist()) & set(present.tolist()))
-    assert len(few) == 4
-    np.testing.assert_array_equal(few, _present(f, images, 4, 0))
-    assert few.tolist() != _present(f, images, 4, 1).tolist()
-
-
-def heart_folder(folder, files):
-    """The left half of the picture is the heart, for these files."""
-    from PIL import Image
-
-    folder.mkdir()
-    mask = np.zeros((48, 48), dtype=np.uint8)
-    mask[:, :24] = 255
-    Image.fromarray(mask).save(folder / "half.png")
-    (folder / "masks.csv").write_text("file,heart\n" + "".join(f"{name},half.png\n" for name in files))
-    return folder
-
-
-def test_hearts_are_compared_where_they_are_known(study_folder, labelled_folder, tmp_path, fake):
-    files = read_table(*labelled_folder).split("test").files
-    folder = heart_folder(tmp_path / "hearts", files[3:5])
-    report = measure(study_folder, labelled_folder, tmp_path, masks=folder)["masks"]["Bright"]
-    assert (report["anatomy"]["name"], report["anatomy"]["n"]) == ("heart", 2)
-    assert report["anatomy"]["area"] == pytest.approx(0.5, abs=0.03)
-    for of in report["cells"].values():
-        for one in of.values():
-            assert one["inside"]["n"] == 2
-            assert one["inside"]["value"] == pytest.approx(0.5, abs=0.08)  # the maps are noise
-
-
-def test_a_folder_without_masks(study_folder, labelled_folder, tmp_path, fake):
-    with pytest.raises(UserError, match=r"masks\.csv"):
-        measure(study_folder, labelled_folder, tmp_path, masks=tmp_path)
-    none = heart_folder(tmp_path / "hearts", ["elsewhere.png"])
-    assert "anatomy" not in measure(study_folder, labelled_folder, tmp_path, masks=none)["masks"]["Bright"]
-
-
-@pytest.mark.parametrize("target", ["Smiling", "Mouth_Slightly_Open"])
-def test_a_smile_is_in_the_mouth(target):
-    images, chosen = make_discs(6).images, np.array([1, 4])
-    study = SimpleNamespace(modality="face", size=32)
-    name, pictures, regions = _anatomy(study, target, None, images, chosen, None)
-    assert name == "mouth"
-    np.testing.assert_array_equal(pictures, images[chosen])
-    np.testing.assert_array_equal(regions, [mouth(32)] * 2)
-    for other in (SimpleNamespace(modality="face", size=32), SimpleNamespace(modality="photo", size=32)):
-        assert _anatomy(other, "No_Beard", None, images, chosen, None) is None

@@ -73,7 +73,7 @@ def test_the_critic_has_bounded_slopes():
     for _ in range(20):
         critic(torch.rand(2, 1, 16, 16))
     critic.eval()
-    norms = [m.weight.flatten(1).svd()[1][0] for m in critic.layers if isinstance(m, torch.nn.Conv2d)]
+    norms = [m.weight.detach().flatten(1).svd()[1][0] for m in critic.layers if isinstance(m, torch.nn.Conv2d)]
     assert all(float(n) == pytest.approx(1, abs=0.05) for n in norms)
 
 
@@ -85,7 +85,7 @@ def test_it_comes_back_as_it_was_and_frozen(tmp_path):
     save_translator(model, tmp_path / "t.safetensors", choice="place")
     back = load_translator(tmp_path / "t.safetensors", CPU)
     assert back.config == model.config
-    assert torch.equal(back(x, torch.arange(3)), model(x, torch.arange(3)))
+    torch.testing.assert_close(back(x, torch.arange(3)), model(x, torch.arange(3)), atol=2e-3, rtol=0)  # stored in half
     assert not back.training
     assert not any(p.requires_grad for p in back.parameters())
 
