@@ -1,6 +1,7 @@
 """Two speeds of the mask explainers: `paper`, the published number of steps, and `quick`, a tenth of the work.
 
-`quick` takes fewer and larger steps, and of extremal perturbation's areas two; how much its masks differ is measured by `contralens evaluate --measure masks`.
+`quick` takes fewer and larger steps, and of extremal perturbation's areas two; how much FIDO's masks differ is
+measured by `contralens evaluate --measure masks`.
 """
 
 from __future__ import annotations

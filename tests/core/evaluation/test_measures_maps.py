@@ -1,4 +1,4 @@
-"""The measures `infills` and `masks` of a whole study: what they write, what they keep, and which pictures they take."""
+"""The measures `infills` and `masks` of a whole study: what they write and keep, and which pictures they take."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_progress_names_its_part(measure, fake):
     measure("infills", "masks", report=lambda what, i, n: heard.append((what, i, n)))
     assert list(dict.fromkeys(what for what, *_ in heard)) == ["reading", "infills", "masks Bright"]
     for part in ("infills", "masks Bright"):
-        what, i, n = [h for h in heard if h[0] == part][-1]
+        _, i, n = [h for h in heard if h[0] == part][-1]
         assert i == n
 
 
