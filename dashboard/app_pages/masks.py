@@ -35,7 +35,7 @@ def main() -> None:
 def explain(study: Study, place: upload.Place) -> None:
     """What to explain and how fast; then the grid."""
     answers = studies.answers(study.name, place.key, place.prepared)
-    says, quality, how = st.columns([1 + len(answers), 2.2, 1.4], vertical_alignment="bottom")
+    says, how = st.columns([5, 1.6], vertical_alignment="bottom")
     address.prefer("mask_target", "target", list(answers))
     target = says.segmented_control(
         "The classifier says", list(answers), key="mask_target", required=True, persist_state="session",
@@ -46,10 +46,10 @@ def explain(study: Study, place: upload.Place) -> None:
         return
     if study.one_of_many:
         asked = f"Explained is what speaks for **{label(target)}**."
-        quality.caption(f"The likeliest of {len(study.targets)} classes. {asked}")
+        st.caption(f"The likeliest of {len(study.targets)} classes. {asked}")
     else:
         explained = label(target) if answers[target] >= 0.5 else f"no {label(target)}"
-        quality.caption(f"Explained is the answer it gives: **{explained}**. {study.headline(target)}")
+        st.caption(f"Explained is the answer it gives: **{explained}**. {study.headline(target)}")
     with how.container(horizontal=True, horizontal_alignment="right"):
         address.prefer("speed", "speed", list(SPEEDS))
         speed = st.segmented_control(

@@ -9,6 +9,8 @@ import streamlit as st
 from core.studies.study import Study, StudyInfo
 from dashboard.parts import address, studies
 
+ROW = 3  # studies that fit side by side
+
 
 def has_knob(info: StudyInfo) -> bool:
     """Whether there is something to turn."""
@@ -43,10 +45,17 @@ def choose_study(suits: Callable[[StudyInfo], bool] = lambda _: True) -> Study |
     if len(names) == 1:
         st.markdown(f"**{titles[names[0]]}**")
     else:
-        chosen = st.segmented_control(
-            "Study", names, key="study", format_func=titles.__getitem__, required=True, label_visibility="collapsed",
-            on_change=address.write, kwargs={"sample": None, "target": None, "head": None, "delta": None},
-        )  # fmt: skip
+        forget = {"sample": None, "target": None, "head": None, "delta": None}
+        if len(names) <= ROW:
+            chosen = st.segmented_control(
+                "Study", names, key="study", format_func=titles.__getitem__, required=True,
+                label_visibility="collapsed", on_change=address.write, kwargs=forget,
+            )  # fmt: skip
+        else:
+            chosen = st.selectbox(
+                "Study", names, key="study", format_func=titles.__getitem__, label_visibility="collapsed",
+                on_change=address.write, kwargs=forget, width=340,
+            )  # fmt: skip
         name = chosen or name
     address.write(study=name)
     return studies.study_named(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from toys import WINDOW, WindowBox, draw_window, toy_infill
 
 from core.errors import UserError
 from core.evaluation import masks
+from core.evaluation.interval import bootstrap
 from core.evaluation.masks import (
     KINDS,
     ROWS,
@@ -35,11 +37,12 @@ INFILLS = {name: toy_infill(name) for name in ("mean", "local")}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _few_steps():
-    """Three steps at either speed."""
+def _quickly():
+    """Three steps at either speed, and intervals of few resamples."""
     with pytest.MonkeyPatch.context() as patch:
         few = {s: {m: o | {"steps": 3} for m, o in methods.items()} for s, methods in presets.PRESETS.items()}
         patch.setattr(presets, "PRESETS", few)
+        patch.setattr(masks, "bootstrap", partial(bootstrap, rounds=100))
         yield
 
 

@@ -15,6 +15,7 @@ from core.data.table import read_table
 from core.errors import UserError
 from core.evaluation import masks, measures_maps
 from core.evaluation.cohort import Options, commit
+from core.evaluation.interval import bootstrap
 from core.evaluation.masks import Maps, masks_report
 from core.evaluation.measures_maps import MASKED, anatomy_of, present
 from core.evaluation.regions import mouth
@@ -34,6 +35,8 @@ def fake(monkeypatch):
         return Maps(maps, maps > 0.5)
 
     monkeypatch.setattr(masks, "find_maps", find)
+    monkeypatch.setattr(masks, "bootstrap", partial(bootstrap, rounds=50))
+    monkeypatch.setattr(masks, "SHARES", (0.0, 0.5, 1.0))
     monkeypatch.setattr(measures_maps, "masks_report", partial(masks_report, rows=("bbmp",)))
     return heard
 
