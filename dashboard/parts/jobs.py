@@ -17,6 +17,9 @@ from core.errors import Cancelled, UserError
 # Work of all sessions takes turns: two searches at once would take more than twice as long each.
 _TURN = threading.Lock()
 
+# A page that is open looks every second. Nobody tells us of a closed tab, and work for nobody holds up everybody.
+PATIENCE = 300.0  # seconds
+
 Work = Callable[[str, Callable[[int, int], None]], Any]
 
 
@@ -48,12 +51,14 @@ class Job:
         self._pace: tuple[float, float] = (0.0, 0.0)  # (seconds, cost) of what is done
         self._began = 0.0
         self._in_turn = False
+        self._seen = time.monotonic()
         self.results: dict[str, Any] = {}
         self.faults: dict[str, str] = {}
 
     def ask(self, names: list[str], *, first: bool = False) -> None:
         """Put pieces in the queue, unless they are done or in it; first: before the others."""
         with self._lock:
+            self._seen = time.monotonic()
             fresh = [n for n in dict.fromkeys(names) if n not in self.results and n != self._running]
             if first:
                 for name in fresh:
@@ -85,8 +90,9 @@ class Job:
             return seconds / cost if cost else None
 
     def state(self) -> State:
-        """Where things stand."""
+        """Where things stand. Looking keeps the work going."""
         with self._lock:
+            self._seen = time.monotonic()
             busy = bool(self._queue) or self._running is not None
             total = sum(map(self._cost, self._asked)) or 1.0
             going = self._running is not None and self._running not in self.results
@@ -103,6 +109,8 @@ class Job:
 
     def _run(self, stop: threading.Event) -> None:
         def progress(done: int, of: int) -> None:
+            if time.monotonic() - self._seen > PATIENCE:
+                self.cancel()
             if stop.is_set():
                 raise Cancelled
             self._part = done / of

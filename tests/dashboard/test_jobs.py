@@ -273,3 +273,22 @@ def test_a_job_at_rest_starts_again_however_late_it_is_asked():
         until(lambda i=i: str(i) in job.results)
     rest(job)
     assert len(job.results) == 400
+
+
+def test_work_nobody_looks_at_stops_and_what_is_finished_stays(bench, monkeypatch):
+    from dashboard.parts import jobs
+
+    job = Job(bench)
+    job.ask(["a"])
+    rest(job)
+    bench.open.clear()
+    job.ask(["b", "c"])
+    bench.wait_for("b")
+    monkeypatch.setattr(jobs, "PATIENCE", -1.0)
+    bench.open.set()
+    until(lambda: job._running is None and not job._queue)  # to ask for the state would be to look
+    assert job.results == {"a": "A"}
+    monkeypatch.setattr(jobs, "PATIENCE", 300.0)
+    job.ask(["b"])
+    rest(job)
+    assert job.results == {"a": "A", "b": "B"}
