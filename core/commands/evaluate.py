@@ -20,10 +20,14 @@ def evaluate(
     ] = None,
     measure: Annotated[
         str,
-        typer.Option(help="comma-separated: classifier, references, gate, knobs, identity, pictures, infills, masks."),
+        typer.Option(
+            help="comma-separated: classifier, references, gate, knobs, identity, infills, masks, one-vs-one, pictures."
+        ),
     ] = "",
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
-    pictures: Annotated[int, typer.Option(help="At most so many queries for the knobs.")] = 500,
+    pictures: Annotated[
+        int, typer.Option(help="At most so many for what is costly: knobs, faces, infills, masks, maps.")
+    ] = 500,
     heads: Annotated[str, typer.Option(help="Comma-separated: only these heads of the knobs; by default all.")] = "",
     targets: Annotated[str, typer.Option(help="Comma-separated: targets of the masks; by default the first.")] = "",
     masks: Annotated[

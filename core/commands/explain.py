@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # torch is loaded when a command runs, not when --help does
 
 Image = Annotated[Path, typer.Argument(help="A picture: PNG, JPEG, WebP, TIFF, BMP or DICOM.")]
 StudyName = Annotated[str, typer.Option(help="Name of an installed study, or a folder with a study.toml.")]
-Target = Annotated[str | None, typer.Option(help="The finding; by default the study's first.")]
+Target = Annotated[str | None, typer.Option(help="The finding, or the class; by default the first, or the likeliest.")]
 Out = Annotated[Path | None, typer.Option(help="Folder for the pictures and the numbers.")]
 Frame = Annotated[int, typer.Option(help="Frame of a multi-frame file.")]
 Face = Annotated[int | None, typer.Option(help="Which face, when there are several.")]

@@ -27,7 +27,7 @@ from core.errors import UserError
 InfillName = Annotated[str, typer.Option(help="mean, blur, random, local, vae or ca, as far as the study has it.")]
 Preset = Annotated[str, typer.Option(help="paper: the published number of steps; quick: a tenth of the work.")]
 Answer = Annotated[str, typer.Option(help="Explain what is 'predicted', or that the finding is 'present' or 'absent'.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32, help="Seed of everything random.")]
 
 
 @app.command()
@@ -86,7 +86,7 @@ def extremal(
     out: Out = None,
     kind: Annotated[str, typer.Option(help="preserve or delete.")] = "preserve",
     infill: InfillName = "blur",
-    areas: Annotated[str, typer.Option(help="Shares of the picture, comma-separated.")] = "0.05,0.1,0.2,0.4",
+    areas: Annotated[str, typer.Option(help="Shares of the picture, comma-separated; by default the preset's.")] = "",
     preset: Preset = "paper",
     answer: Answer = "predicted",
     seed: Seed = 0,
@@ -98,11 +98,11 @@ def extremal(
 ) -> None:
     """Extremal perturbation: of all smooth regions of an area, the one that keeps the answer best."""
     try:
-        shares = tuple(float(a) for a in areas.split(","))
+        shares = tuple(float(a) for a in areas.split(",")) if areas else ()
     except ValueError:
         raise UserError(f"--areas takes numbers separated by commas, not '{areas}'.") from None
     _mask("extremal", image, study, target, out, kind, infill, preset, answer, seed, frame, face, device, anyway,
-          as_json, {"areas": shares})  # fmt: skip
+          as_json, {"areas": shares} if shares else None)  # fmt: skip
 
 
 def _mask(
@@ -117,11 +117,13 @@ def _mask(
     opened, _, prepared = open_upload(image, study, device, frame, face, anyway)
     chosen = target or next(iter(opened.predict(prepared)))
     bar = Bar()
-    result = opened.explain(
-        method, prepared, target=chosen, kind=kind, infill=infill, answer=answer, seed=seed,
-        progress=lambda done, of: bar.named(method, done, of), **(steps(preset, method) | (options or {})),
-    )  # fmt: skip
-    bar.close()
+    try:
+        result = opened.explain(
+            method, prepared, target=chosen, kind=kind, infill=infill, answer=answer, seed=seed,
+            progress=lambda done, of: bar.named(method, done, of), **(steps(preset, method) | (options or {})),
+        )  # fmt: skip
+    finally:
+        bar.close()
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         (out / f"{method}.png").write_bytes(mask_figure(result, prepared))

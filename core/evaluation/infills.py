@@ -56,7 +56,7 @@ def infill_report(
             "visible_change": round(touched, 8),
             "between_samples": round(float(torch.cat(spread).mean()), 5),
         }
-        if features is not None and real is not None:
+        if features is not None and real is not None and len(x) > 2:
             report[name]["frechet"] = round(frechet_distance(real, _features(features, torch.cat(filled))), 4)
     about = {"n": len(x), "missing": list(MISSING), "mean_missing": round(float(holes.mean()), 4)}
     if features is not None:

@@ -147,11 +147,11 @@ def masks_report(
 
     images: [N, C, S, S] uint8, held out; the answer f gives is the one explained. anatomy: (name, pictures
     [M, C, S, S] uint8, regions [M, S, S] bool), where regions are known. cache, key: finished maps are kept there, so
-    that an interrupted run goes on; key names the study and the target.
+    that an interrupted run goes on; key names the study, the target and the weights.
     """
     x = torch.from_numpy(images).float() / 255
     sign = sign_of(f, x, "predicted")
-    reference = infills.get("ca", infills["local"])
+    reference = infills.get("ca") or infills.get("local") or next(iter(infills.values()))
     known = None
     if anatomy is not None:
         other = torch.from_numpy(anatomy[1]).float() / 255
@@ -169,12 +169,14 @@ def masks_report(
             digest.update(json.dumps([key, row, name, pace, draw, _settings(row, pace)]).encode())
             file = cache / f"mask-{digest.hexdigest()[:24]}.npz"
             if file.is_file():
-                saved = np.load(file)
-                part = Maps(saved["maps"], saved["regions"])
+                with np.load(file) as saved:
+                    part = Maps(saved["maps"], saved["regions"])
             else:
                 part = find_maps(f, infills[name], pictures[chosen], signs[chosen], row, pace, draw)
                 cache.mkdir(parents=True, exist_ok=True)
-                np.savez_compressed(file, maps=part.maps.astype(np.float16), regions=part.regions)
+                whole = file.with_suffix(".part.npz")  # a run may be stopped while it writes
+                np.savez_compressed(whole, maps=part.maps.astype(np.float16), regions=part.regions)
+                whole.replace(file)
                 part = replace(part, maps=part.maps.astype(np.float16))
             parts.append(replace(part, maps=part.maps.astype(np.float32)))
             done += len(chosen)
@@ -204,7 +206,8 @@ def masks_report(
                 if has.any():
                     cell["inside"] = _mean(inside["inside"][has], seed) | {"n": int(has.sum())}
             cells[row][name] = cell
-        agreeing[row] = _mean(agreement([m.maps for m in found.values()]), seed)
+        if len(found) > 1:
+            agreeing[row] = _mean(agreement([m.maps for m in found.values()]), seed)
         first = found[reference.name].maps[: len(few[0])]
         again[row] = _mean(agreement([first, find(*few, row, reference.name, draw=seed + 1).maps]), seed)
         if speed != "paper" and row == rows[0]:
@@ -225,7 +228,8 @@ def _settings(row: str, speed: str) -> dict[str, Any]:
     method = row.split("-")[0]
     config: Any = {"fido": fido.FidoConfig, "bbmp": bbmp.BbmpConfig, "extremal": extremal.ExtremalConfig}[method]
     settings = asdict(config(**preset(speed, method)))
-    return {k: v for k, v in settings.items() if k not in ("infill", "kind", "seed", "answer")}
+    settings = {k: v for k, v in settings.items() if k not in ("infill", "kind", "seed", "answer")}
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()}
 
 
 def _mean(values: np.ndarray, seed: int) -> dict[str, float | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from core.evaluation.masks import masks_report
 from core.evaluation.measures import Metrics, Write
 from core.evaluation.one_vs_one import baseline_report, maps_report
 from core.evaluation.regions import heart_masks, mouth
+from core.studies.study import Study
 
 MASKED = 120  # pictures for the mask explainers, of which there are 24 cells
 
@@ -37,11 +39,13 @@ def measure_masks(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> 
     for target in options.targets or study.targets[:1]:
         f = study.blackbox(target)
         chosen = present(f, cohort.images, min(options.pictures, MASKED), options.seed)
-        if not len(chosen):
-            continue  # f sees the finding nowhere, so there is nothing to explain
+        if not len(chosen):  # f sees the finding nowhere, so there is nothing to explain
+            if "masks" in metrics:
+                metrics["masks"].pop(target, None)
+            continue
         result = masks_report(
             f, {name: study.infill(name) for name in study.infills}, cohort.images[chosen],
-            cache=cohort.cache, key=f"{study.name} {target}", speed=options.speed, seed=options.seed,
+            cache=cohort.cache, key=f"{study.name} {target} {_weights(study)}", speed=options.speed, seed=options.seed,
             anatomy=anatomy_of(cohort, target, chosen), progress=cohort.progress(f"masks {target}"),
         )  # fmt: skip
         metrics.setdefault("masks", {})[target] = cohort.about | result
@@ -81,6 +85,16 @@ def measure_one_vs_one(cohort: Cohort, metrics: Metrics, out: Path, write: Write
         write()
 
 
+def _weights(study: Study) -> str:
+    """A digest of the classifier's and the infills' files: masks of other weights are other masks."""
+    digest = hashlib.sha256()
+    files = [study.settings["classifier"].get("file"), *(i["file"] for i in study.settings.get("infill", []))]
+    for file in files:
+        if file is not None:
+            digest.update((study.folder / file).read_bytes())
+    return digest.hexdigest()[:16]
+
+
 @torch.no_grad()
 def present(f: BlackBox, images: np.ndarray, pictures: int, seed: int) -> np.ndarray:
     """Row numbers of at most `pictures` images in which f sees the finding: masks explain what f found."""
@@ -97,6 +111,7 @@ def anatomy_of(cohort: Cohort, target: str, chosen: np.ndarray) -> tuple[str, np
         return "mouth", cohort.images[chosen], np.broadcast_to(mouth(size), (len(chosen), size, size))
     if study.modality == "chest" and cohort.options.masks is not None:
         hearts = heart_masks(cohort.rows, cohort.options.masks, size)
-        if hearts:
-            return "heart", cohort.images[list(hearts)], np.stack(list(hearts.values()))
+        rows = list(hearts)[: cohort.options.pictures]
+        if rows:
+            return "heart", cohort.images[rows], np.stack([hearts[i] for i in rows])
     return None

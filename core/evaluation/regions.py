@@ -34,8 +34,14 @@ def heart_masks(rows: LabelledTable, masks: Path, size: int) -> dict[int, np.nda
     listing = masks / "masks.csv"
     if not listing.is_file():
         raise UserError(f"There is no {listing}; it should list the pictures and their heart masks.")
-    with listing.open(newline="", encoding="utf-8-sig") as handle:
-        names = {row.get("file", ""): row.get("heart", "") for row in csv.DictReader(handle)}
+    try:
+        with listing.open(newline="", encoding="utf-8-sig") as handle:
+            rows_of = list(csv.DictReader(handle))
+    except (UnicodeDecodeError, csv.Error):
+        raise UserError(f"{listing} is not a CSV file in UTF-8; save it as one.") from None
+    if not rows_of or not {"file", "heart"} <= rows_of[0].keys():
+        raise UserError(f"{listing} needs the columns 'file' and 'heart' and at least one row.")
+    names = {(row["file"] or "").strip(): (row["heart"] or "").strip() for row in rows_of}
     found = {}
     for i, name in enumerate(rows.files):
         mask = names.get(name)
@@ -44,6 +50,7 @@ def heart_masks(rows: LabelledTable, masks: Path, size: int) -> dict[int, np.nda
         if not (masks / mask).is_file():
             raise UserError(f"{listing} names {mask}, which is not in {masks}.")
         picture = read_picture(rows.folder / name).grey
-        region = resize(read_picture(masks / mask).grey, *picture.shape)
+        inside = read_picture(masks / mask).grey
+        region = resize((inside > inside.max() / 2).astype(np.float32), *picture.shape)  # 0/255 and 0/1 alike
         found[i] = resize(chest_frame(picture).cut(region), size, size) > 0.5
     return found

@@ -13,6 +13,7 @@ from core.errors import UserError
 from core.evaluation import measures as m
 from core.evaluation import measures_maps as maps
 from core.evaluation.cohort import Cohort, Options, Report
+from core.explainers.presets import preset
 from core.studies.study import Study
 
 # In the order in which they run; each writes what it finds as soon as it is measured.
@@ -48,6 +49,11 @@ def evaluate_study(
     if unknown:
         raise UserError(f"There is no measure '{unknown.pop()}'; choose from {', '.join(MEASURES)}.")
     chosen = Options(**options)
+    if chosen.pictures < 2:
+        raise UserError(f"{chosen.pictures} pictures are too few to measure anything; take 100 and more.")
+    preset(chosen.speed, "fido")  # raises for an unknown one, before anything is measured
+    for target in chosen.targets:
+        study.blackbox(target)
     cache = cache or out / "cache"
     rows = table.split(chosen.split)
     if not len(rows):

@@ -9,6 +9,7 @@ coherent; sparsity weighs the mean of the mask instead of a sum over pixels, so 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -125,6 +126,8 @@ def explain(
         raise UserError(f"FIDO draws masks by 'grid' or by 'pixel', not by '{config.grain}'.")
     if config.area is not None and not 0 < config.area < 1:
         raise UserError(f"The wanted area is a share of the picture between 0 and 1, not {config.area:g}.")
+    if not (math.isfinite(config.sparsity) and config.sparsity >= 0):
+        raise UserError(f"The sparsity is a price, 0 or more, not {config.sparsity:g}.")
     work = begin(subject, prepared, target, "fido", KINDS[config.kind], config)
     return finish(work, optimise(work.f, work.infill, work.x, work.sign, config, progress))
 

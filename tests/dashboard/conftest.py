@@ -30,7 +30,9 @@ def fake_study(monkeypatch):
     from core.studies.study import StudyInfo
 
     study = fake.FakeStudy()
-    info = StudyInfo(study.name, study.title, study.modality, study.targets, study.knobs, study.summary)
+    info = StudyInfo(
+        study.name, study.title, study.modality, study.targets, study.knobs, study.summary, choices=study.choices
+    )
     monkeypatch.setattr(studies, "list_studies", lambda: [info])
     monkeypatch.setattr(studies, "open_study", lambda name, device="cpu": study)
     st.cache_resource.clear()

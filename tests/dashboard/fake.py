@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -14,15 +15,18 @@ import numpy as np
 import torch
 from PIL import Image
 
+from core.baselines.baseline import Baseline, BlurBaseline, ConstantBaseline
 from core.errors import UserError
+from core.explainers import one_vs_one
 from core.explainers.masking import DESTROYING, SUFFICIENT, at_threshold
-from core.explainers.results import MaskResult, Provenance, Sweep
+from core.explainers.results import Attribution, MaskResult, Provenance, Sweep
 from core.images.picture import Picture, Prepared
 from core.infills.heuristic import BlurInfill, LocalInfill, MeanInfill, RandomInfill
 from core.infills.infill import NAMES, Infill
 
 SIDE = 384
 TARGET = "Cardiomegaly"
+CLASSES = ("Small", "Middling", "Large")
 REQUESTS = np.array([0.01, *(0.05 * k for k in range(1, 20)), 0.99])
 QUERY = 0.22  # f of the sample
 STEPS = 5  # of a search for a mask
@@ -110,6 +114,44 @@ class FakeBox:
         return torch.sigmoid(self.logit(x))
 
 
+class FakeChoice(torch.nn.Module):
+    """Three sizes of heart, in a straight line from what the fake box reads; `net.fc` is its last layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        where, level = _read()
+        self.net = torch.nn.Sequential(OrderedDict(flat=torch.nn.Flatten(), fc=torch.nn.Linear(64 * 64, 3)))
+        with torch.no_grad():
+            for k, slope in enumerate((20.0, 0.0, -20.0)):
+                self.net.fc.weight[k] = (slope * where / where.sum()).flatten()
+                self.net.fc.bias[k] = (0.6, 0.2, 0.0)[k] - slope * level
+        self.classes = CLASSES
+        self.eval().requires_grad_(False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, 1, 64, 64] -> [N, 3] logits."""
+        return self.net(x)
+
+    def posterior(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, 1, 64, 64] -> [N, 3]."""
+        return torch.softmax(self(x), 1)
+
+
+@lru_cache
+def _choice() -> FakeChoice:
+    return FakeChoice()
+
+
+class FakeTranslation:
+    """As GANMEX's baseline: a heart that is lighter or darker."""
+
+    name, one_vs_one = "ganmex", True
+
+    def of(self, x: torch.Tensor, origin: int, target: int) -> torch.Tensor:
+        """See `core.baselines.baseline.Baseline.of`."""
+        return (x + (origin - target) * -0.15 * _read()[0]).clamp(0, 1)[:, None]
+
+
 def mask_of(kind: str = SUFFICIENT, infill: str = "blur", **changes: Any) -> MaskResult:
     """A result without a search: the drawn heart, and numbers that were made up."""
     mask = heart()
@@ -173,6 +215,8 @@ class FakeStudy:
     metrics: dict[str, Any] = field(default_factory=lambda: METRICS)
     one_of_many: bool = False
     infills: tuple[str, ...] = NAMES
+    choices: tuple[str, ...] = ("heart",)
+    baselines: tuple[str, ...] = ("ganmex", "blur", "zero", "max")
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     pause: float = 0.0  # seconds a step of a search takes
     fault: str = ""  # a sentence that every search ends with
@@ -221,11 +265,30 @@ class FakeStudy:
         found.name = name
         return found
 
+    def choice(self, name: str) -> FakeChoice:
+        """The one network of several classes."""
+        return _choice()
+
+    def ask_choice(self, choice: str, prepared: Prepared) -> dict[str, float]:
+        """Probability of every class."""
+        answer = _choice().posterior(torch.from_numpy(prepared.tensor)[None])[0]
+        return dict(zip(CLASSES, answer.tolist(), strict=True))
+
+    def baseline(self, name: str, choice: str) -> Baseline:
+        """Those that need no training pictures, and GANMEX's."""
+        if name not in self.baselines:
+            raise UserError(f"{self.title} keeps no training pictures.")
+        if name == "ganmex":
+            return FakeTranslation()
+        return BlurBaseline() if name == "blur" else ConstantBaseline(name, float(name == "max"))
+
     def explain(
         self, method: str, prepared: Prepared, *, target: str, mode: str = "", head: str = "",
         progress: Callable[[int, int], None] | None = None, **options: Any,
-    ) -> Sweep | MaskResult:  # fmt: skip
-        """The drawn sweep or the drawn heart, whatever the picture."""
+    ) -> Sweep | MaskResult | Attribution:  # fmt: skip
+        """The drawn sweep or the drawn heart, whatever the picture; one against one is the real thing."""
+        if method == "one-vs-one":
+            return one_vs_one.explain(self, prepared, target, one_vs_one.OneVsOneConfig(**options))
         if method == "exaggeration":
             return sweep_of(mode=mode)
         self.searched.append((method, options))
@@ -310,3 +373,31 @@ INFILLS: dict[str, Any] = {
         "vae": {"hole_l1": _around(0.1), "visible_change": 0.0, "between_samples": 0.021},
     },
 }
+
+_MAP: dict[str, Any] = {
+    **{f"{what}_{order}_{filler}": _around(1.0) for what in ("fall", "rise") for order in ("most", "random", "least")
+       for filler in ("mean", "baseline")},
+    "attraction": _around(0.8) | {"n": 10},
+    "repeatability": _around(1.0),
+    "randomised": {"share": [0.1, 1.0], "spearman": [0.8, 0.12], "ssim": [0.9, 0.2]},
+}  # fmt: skip
+# As `contralens evaluate --measure one-vs-one` writes them.
+ONE_VS_ONE: dict[str, Any] = {
+    "baselines": {
+        "ganmex": {
+            "one_vs_one": True, "called_target": _around(0.97), "distance": _around(0.05), "frechet": 3.21, "n": 60,
+        },
+        "zero": {
+            "one_vs_one": False, "called_target": _around(0.3), "distance": _around(0.2), "frechet": 40.0, "n": 60,
+        },
+    },
+    "maps": {
+        "n": 30,
+        "score": "contrast",
+        "checked": 10,
+        "cells": {
+            "ig": {"ganmex": _MAP | {"residual": _around(0.01)}, "zero": _MAP},
+            "occlusion": {"ganmex": {k: v for k, v in _MAP.items() if k != "repeatability"}},
+        },
+    },
+}  # fmt: skip

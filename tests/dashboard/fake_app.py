@@ -15,7 +15,9 @@ from core import studies  # noqa: E402
 from core.studies.study import StudyInfo  # noqa: E402
 
 study = fake.FakeStudy(pause=0.03)
-info = StudyInfo(study.name, study.title, study.modality, study.targets, study.knobs, study.summary)
+info = StudyInfo(
+    study.name, study.title, study.modality, study.targets, study.knobs, study.summary, choices=study.choices
+)
 studies.list_studies = lambda: [info]
 studies.open_study = lambda name, device="cpu": study
 runpy.run_path(str(ROOT / "dashboard/app.py"), run_name="__main__")

@@ -98,7 +98,9 @@ def test_another_kind_of_file_is_refused(tmp_path, data):
 
 def test_a_folder_of_idx_files_needs_no_csv(tmp_path):
     assert not has_idx(tmp_path)
-    with pytest.raises(UserError, match="holds no idx files, so its labels must come from a CSV: pass one with --labels"):
+    with pytest.raises(
+        UserError, match="holds no idx files, so its labels must come from a CSV: pass one with --labels"
+    ):
         open_table(tmp_path, None)
     write_idx(tmp_path)
     assert open_table(tmp_path, None).describe() == idx_table(tmp_path).describe()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from toys import as_choice, bar_network, make_bars
 from torch import nn
+from toys import as_choice, bar_network, make_bars
 
 from core.evaluation.perturbation import ORDERS, SHARES, aopc
 
