@@ -8,6 +8,7 @@ wrong map, and the sum of every map is checked against the difference of the sco
 
 from __future__ import annotations
 
+import copy
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -75,18 +76,19 @@ class _MaxPool(torch.autograd.Function):
         return multiplier.view_as(x1).repeat(2, 1, 1, 1), None
 
 
-_NONLINEAR: dict[Any, Callable[[Tensor], Tensor]] = {
-    nn.ReLU: F.relu, F.relu: F.relu, torch.relu: F.relu, "relu": F.relu, "relu_": F.relu,
-    nn.ELU: F.elu, nn.SiLU: F.silu, nn.Sigmoid: torch.sigmoid, nn.Tanh: torch.tanh, nn.LeakyReLU: F.leaky_relu,
-    F.leaky_relu: F.leaky_relu, torch.sigmoid: torch.sigmoid, torch.tanh: torch.tanh, nn.Softplus: F.softplus,
+_NONLINEAR_MODULES = (nn.ReLU, nn.ELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.LeakyReLU, nn.Softplus, nn.ReLU6)
+_NONLINEAR_CALLS = {
+    F.relu, torch.relu, F.relu6, F.elu, F.silu, F.leaky_relu, F.softplus, torch.sigmoid, torch.tanh, F.sigmoid,
+    F.tanh,
 }  # fmt: skip
+_NONLINEAR_METHODS = {"relu", "relu_", "sigmoid", "tanh"}
 _LINEAR = (
     nn.Conv2d, nn.Linear, nn.BatchNorm2d, nn.BatchNorm1d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Identity,
     nn.Dropout, nn.Dropout2d,
 )  # fmt: skip
 _LINEAR_CALLS = {
     operator.add, operator.iadd, operator.sub, operator.getitem, torch.add, torch.cat, torch.flatten, torch.sub,
-    F.adaptive_avg_pool2d, F.avg_pool2d, F.dropout, torch.mean, F.linear, F.conv2d, getattr,
+    F.adaptive_avg_pool2d, F.avg_pool2d, F.dropout, torch.mean, F.linear, F.conv2d, getattr, operator.neg,
 }  # fmt: skip
 _LINEAR_METHODS = {"add", "add_", "view", "reshape", "flatten", "mean", "size", "contiguous", "squeeze", "unsqueeze"}
 _BY_CONSTANT = {operator.mul, operator.truediv, torch.mul, torch.div}
@@ -95,30 +97,39 @@ _BY_CONSTANT = {operator.mul, operator.truediv, torch.mul, torch.div}
 class _Interpreter(fx.Interpreter):
     """Runs a traced network on stacked pictures and baselines with the rules above."""
 
+    extra_traceback = False  # a refusal is one sentence
+
     def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         module = self.fetch_attr(str(target))
         if isinstance(module, nn.MaxPool2d):
             options = {name: getattr(module, name) for name in ("kernel_size", "stride", "padding", "dilation")}
             return _MaxPool.apply(args[0], options | {"ceil_mode": module.ceil_mode})
-        if isinstance(module, nn.LeakyReLU):
-            return _Rescale.apply(args[0], lambda v, a=module.negative_slope: F.leaky_relu(v, a))
-        if type(module) in _NONLINEAR:
-            return _Rescale.apply(args[0], _NONLINEAR[type(module)])
+        if isinstance(module, _NONLINEAR_MODULES):
+            # Out of place, or the values before it would be gone; its own parameters stay.
+            quiet = copy.copy(module)
+            if hasattr(quiet, "inplace"):
+                quiet.inplace = False
+            return _Rescale.apply(args[0], quiet)
         if not isinstance(module, _LINEAR):
             raise UserError(f"DeepLIFT has no rule for the layer {type(module).__name__} ({target}).")
         return super().call_module(target, args, kwargs)
 
     def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if target in _NONLINEAR:
-            return _Rescale.apply(args[0], _NONLINEAR[target])
-        by_constant = target in _BY_CONSTANT and sum(_moves(a) for a in args) <= 1
-        if target not in _LINEAR_CALLS and not by_constant:
+        if target in _NONLINEAR_CALLS:
+            rest = {name: value for name, value in kwargs.items() if name != "inplace"}
+            others = args[1:] if target not in (F.relu, F.relu6, F.silu) else ()  # their only other one is `inplace`
+            return _Rescale.apply(args[0], lambda v: target(v, *others, **rest))
+        divides = target in (operator.truediv, torch.div)
+        constant = target in _BY_CONSTANT and not any(_moves(a) for a in (args[1:] if divides else args[:0]))
+        constant = constant and sum(_moves(a) for a in args) <= 1
+        if target not in _LINEAR_CALLS and not constant:
             raise UserError(f"DeepLIFT has no rule for the operation {getattr(target, '__name__', target)}.")
         return super().call_function(target, args, kwargs)
 
     def call_method(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if target in _NONLINEAR:
-            return _Rescale.apply(args[0], _NONLINEAR[target])
+        if target in _NONLINEAR_METHODS:
+            plain = str(target).removesuffix("_")
+            return _Rescale.apply(args[0], lambda v: getattr(v, plain)())
         if target not in _LINEAR_METHODS:
             raise UserError(f"DeepLIFT has no rule for the operation {target}.")
         return super().call_method(target, args, kwargs)

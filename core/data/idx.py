@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ def idx_table(folder: Path) -> LabelledTable:
     for part, split in PARTS.items():
         labels = _read(folder, part, "labels-idx1", 1)
         files += [f"{part}-{i:05d}" for i in range(len(labels))]
+        if len(labels) != len(_read(folder, part, "images-idx3", 3)):
+            raise UserError(f"The idx files of '{part}' in {folder} hold different numbers of pictures and labels.")
         digits += [str(d) for d in labels]
         last = len(labels) - VAL if split == "train" else len(labels)
         splits += [split if i < last else "val" for i in range(len(labels))]
@@ -54,7 +57,12 @@ def _read(folder: Path, part: str, kind: str, dimensions: int) -> np.ndarray:
     path = _find(folder, part, kind)
     if path is None:
         raise UserError(f"There is no {part}-{kind}-ubyte in {folder}; it is one of MNIST's four files.")
-    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    try:
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error):
+        raise UserError(f"{path} is not a whole gzip file; fetch it again.") from None
+    if len(data) < 4 + 4 * dimensions:
+        raise UserError(f"{path} is cut short: it does not even hold its header.")
     header = np.frombuffer(data[: 4 + 4 * dimensions], dtype=">u4")
     if len(header) < 1 + dimensions or header[0] != _MAGIC[dimensions]:
         raise UserError(f"{path} is not an idx file of {dimensions} dimensions.")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from core.data.idx import idx_images
+from core.data.idx import has_idx, idx_images
 from core.data.table import LabelledTable, load_images
+from core.errors import UserError
 from core.images.prepare import prepare_chest, prepare_photo
 from core.images.read import read_picture
 
@@ -34,8 +35,14 @@ def packed_images(
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
     """[N, C, size, size] uint8, from `cache` if the same table was packed there before."""
+    if (modality == "digit") != has_idx(table.folder):
+        which = "takes MNIST's idx files" if modality == "digit" else "takes picture files, not idx files"
+        raise UserError(f"This study {which}; {table.folder} holds something else.")
     if modality == "digit":
-        return idx_images(table)
+        images = idx_images(table)
+        if images.shape[-1] != size:
+            raise UserError(f"The pictures in {table.folder} have {images.shape[-1]} pixels, the study wants {size}.")
+        return images
     file = cache / f"images-{_fingerprint(table)}-{modality}-{size}.npy"
     if file.is_file():
         return np.load(file)

@@ -18,7 +18,7 @@ from core.evaluation.composites import attraction, with_object
 from core.evaluation.frechet import frechet_distance
 from core.evaluation.interval import bootstrap
 from core.evaluation.perturbation import ORDERS, aopc
-from core.evaluation.randomisation import cascade
+from core.evaluation.randomisation import cascade, spearman
 
 Features = Callable[[Tensor], Tensor]
 
@@ -91,8 +91,10 @@ def maps_report(
         pictures = _by_pair(source, x, o, t)
         own = pictures.mean(1)
         for method in methods:
+            done += 1
+            if progress is not None:
+                progress(done, total)
             if method == "gradient" and name != next(iter(baselines)):
-                done += 1
                 continue  # it looks at no baseline
             maps, gaps = _maps(network, method, x, pictures, o, t, kind, seed)
             cell: dict[str, Any] = {"n": len(x)}
@@ -119,9 +121,6 @@ def maps_report(
             again, _ = _maps(network, method, x[few], pictures[few], o[few], t[few], kind, seed + 1)
             cell["repeatability"] = _mean(_correlation(maps[few], again), seed)
             cells.setdefault(method, {})[name] = cell
-            done += 1
-            if progress is not None:
-                progress(done, total)
     return {"n": len(x), "score": kind, "checked": checked, "cells": cells}
 
 
@@ -163,10 +162,8 @@ def _penultimate(network: MultiClass) -> Features:
 
 
 def _correlation(a: Tensor, b: Tensor) -> Tensor:
-    """[N] Pearson correlation of map ranks: Spearman's."""
-    ranks = [m.flatten(1).argsort(1).argsort(1).double() for m in (a, b)]
-    centred = [r - r.mean(1, keepdim=True) for r in ranks]
-    return (centred[0] * centred[1]).sum(1) / (centred[0].norm(dim=1) * centred[1].norm(dim=1)).clamp_min(1e-12)
+    """[N] Spearman correlation of two sets of maps."""
+    return torch.tensor([spearman(m, n) for m, n in zip(a.numpy(), b.numpy(), strict=True)])
 
 
 def _mean(values: Tensor, seed: int) -> dict[str, float | None]:

@@ -26,9 +26,8 @@ def layers_downwards(network: nn.Module) -> list[str]:
 def redraw(module: nn.Module, generator: torch.Generator) -> None:
     """New weights with the old ones' mean and spread, so that activations stay in range; biases likewise."""
     for parameter in module.parameters(recurse=False):
-        spread, mean = parameter.std(), parameter.mean()
-        if parameter.numel() < 2:
-            spread = torch.ones(())
+        spread = parameter.std() if parameter.numel() > 1 else torch.ones(())
+        mean = parameter.mean()
         parameter.data.copy_(torch.randn(parameter.shape, generator=generator) * spread + mean)
 
 
@@ -41,7 +40,7 @@ def cascade_maps(
     layers, the logits alone first.
     """
     names = layers_downwards(network)
-    stops = sorted({1, *(round(len(names) * k / stages) for k in range(1, stages + 1))})
+    stops = sorted({1, *(max(1, round(len(names) * k / stages)) for k in range(1, stages + 1))})
     generator = torch.Generator().manual_seed(seed)
     copied, done = copy.deepcopy(network), 0
     shares, maps = [0.0], [make(network).numpy()]

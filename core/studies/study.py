@@ -267,7 +267,7 @@ class Study:
     def baselines(self) -> tuple[str, ...]:
         """The baselines that can be had here; the training distribution and its nearest sample need `references`."""
         without = () if references_file(self.folder).is_file() else ("mdts", "expected", "mean")
-        trained = {t["choice"] for t in self.settings.get("translator", [])}
+        trained = {t["choice"] for t in self.settings.get("translator", [])} >= set(self.choices)
         return tuple(n for n in BASELINES if n not in without and (n != "ganmex" or trained))
 
     def baseline(self, name: str, choice: str) -> Baseline:

@@ -94,7 +94,7 @@ class ClassifierTrainer:
         smooth = self.config.label_smoothing
         soft = torch.nan_to_num(y) * (1 - 2 * smooth) + smooth
         if self.config.exclusive:
-            soft = y * (1 - smooth) + smooth / y.shape[1]
+            soft = torch.nan_to_num(y) * (1 - smooth) + smooth / y.shape[1]
         if self.config.mixup:
             # Zhang et al., ICLR 2018. A pair counts only where both labels are known.
             share = float(self.rng.beta(self.config.mixup, self.config.mixup))
@@ -146,7 +146,7 @@ class ClassifierTrainer:
         model = model.keep(self.config.targets)
         logits = predict_logits(model, images, self.device)
         if self.config.exclusive:
-            model.temperature.fill_(fit_temperature(logits, labels.argmax(1)))
+            model.temperature.fill_(fit_temperature(logits, np.nan_to_num(labels).argmax(1)))
             return model.cpu().freeze()
         for k in range(len(self.config.targets)):
             known = ~np.isnan(labels[:, k])

@@ -86,6 +86,8 @@ def train_classifier(
     place = start_processes(device)
     table = source.table()
     table = table.where(~np.isnan(_labels(table, config.targets)).all(1))
+    if config.exclusive and config.auxiliary:
+        raise UserError("Exclusive targets are learned alone: a softmax over them has no room for auxiliary labels.")
     if config.exclusive:
         table = table.where(np.nansum(_labels(table, config.targets), 1) == 1)
     train, val = table.split("train"), table.split("val")
@@ -107,7 +109,7 @@ def train_classifier(
         known = ~np.isnan(val_labels[:, k])
         report[target] = classification_report(val_labels[known, k], posterior[known, k])
     if config.exclusive:
-        right = float((posterior.argmax(1) == val_labels.argmax(1)).mean())
+        right = float((posterior.argmax(1) == np.nan_to_num(val_labels).argmax(1)).mean())
         report = {"all classes": {"n": len(val_labels), "top1": round(right, 5)}}
     if is_main():
         save_classifier(model, out / "classifier.safetensors")

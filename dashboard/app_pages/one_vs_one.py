@@ -86,10 +86,11 @@ def panel(study: Study, place: upload.Place, which: studies.Pair) -> None:
     known = [name for name in found if name.startswith("ganmex|")] or list(found)
     chosen = st.session_state.get(f"chosen-{key}", known[0])
     data = panel_data(place.prepared.tensor, found, faults, rows=NAMES, key=which.key, chosen=chosen)
-    cell = show_panel(data, key=key)
-    if cell is not None and cell in found and cell != chosen:
+
+    def choose(cell: str) -> None:
         st.session_state[f"chosen-{key}"] = cell
-        st.rerun(scope="fragment")
+
+    show_panel(data, key=key, on_cell=choose)
     large(study, place, which, chosen)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -34,14 +35,15 @@ _HTML, _CSS, _JS = component_sources("panel")
 _mount = st.components.v2.component("contralens_panel", html=_HTML, css=_CSS, js=_JS)
 
 
-def show_panel(data: dict[str, Any], *, key: str) -> str | None:
-    """Draw the panel; the map that was chosen last, as 'baseline|method', or None."""
-    cell: str | None = _mount(key=key, data=data, default={"cell": None}, on_cell_change=_rerun).get("cell")
-    return cell
+def show_panel(data: dict[str, Any], *, key: str, on_cell: Callable[[str], None]) -> None:
+    """Draw the panel. on_cell: called with 'baseline|method' when a map is chosen, before the page runs again."""
 
+    def clicked() -> None:
+        name = st.session_state[key].get("cell")
+        if name in data["cells"]:
+            on_cell(str(name))
 
-def _rerun() -> None:
-    """The rerun itself is what is wanted."""
+    _mount(key=key, data=data, on_cell_change=clicked)
 
 
 def panel_data(

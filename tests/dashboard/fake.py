@@ -122,7 +122,7 @@ class FakeChoice(torch.nn.Module):
         where, level = _read()
         self.net = torch.nn.Sequential(OrderedDict(flat=torch.nn.Flatten(), fc=torch.nn.Linear(64 * 64, 3)))
         with torch.no_grad():
-            for k, slope in enumerate((20.0, 0.0, -20.0)):
+            for k, slope in enumerate((20.0, 4.0, -20.0)):
                 self.net.fc.weight[k] = (slope * where / where.sum()).flatten()
                 self.net.fc.bias[k] = (0.6, 0.2, 0.0)[k] - slope * level
         self.classes = CLASSES
@@ -283,7 +283,7 @@ class FakeStudy:
         return BlurBaseline() if name == "blur" else ConstantBaseline(name, float(name == "max"))
 
     def explain(
-        self, method: str, prepared: Prepared, *, target: str, mode: str = "", head: str = "",
+        self, method: str, prepared: Prepared, /, *, target: str, mode: str = "", head: str = "",
         progress: Callable[[int, int], None] | None = None, **options: Any,
     ) -> Sweep | MaskResult | Attribution:  # fmt: skip
         """The drawn sweep or the drawn heart, whatever the picture; one against one is the real thing."""

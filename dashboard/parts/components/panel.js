@@ -1,5 +1,5 @@
 // Maps of every baseline and attribution, on one symmetric scale. `data` is made by dashboard/parts/panel.py, where its
-// fields are described. Choosing a map sends the state "cell".
+// fields are described. Choosing a map sends the event "cell".
 
 const wish = { overlay: true, hide: false }; // outlives one panel
 
@@ -20,8 +20,8 @@ class Panel {
     });
   }
 
-  async update({ data, setStateValue }) {
-    this.send = setStateValue;
+  async update({ data, setTriggerValue }) {
+    this.send = setTriggerValue; // an event, not a state: the same map can be chosen twice
     followTheme(this.root);
     this.data = data;
     const key = this.one(".key canvas").getContext("2d");

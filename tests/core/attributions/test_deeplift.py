@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from toys import as_choice, bar_network
 from torch import Tensor, nn
+from toys import as_choice, bar_network
 
 from core.attributions.deeplift import deeplift
 from core.attributions.gradient import gradient

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from toys import as_choice, bar_network, bar_place, bump_network, make_bars
 from torch import nn
+from toys import as_choice, bar_network, bar_place, bump_network, make_bars
 
 from core.attributions import integrated
 from core.attributions.integrated import expected_gradients, integrated_gradients

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from toys import as_choice, bump_network
 from torch import nn
+from toys import as_choice, bump_network
 
 from core.attributions import occlusion as module
 from core.attributions.occlusion import occlusion

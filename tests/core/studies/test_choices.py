@@ -110,7 +110,8 @@ def test_every_baseline_there_is_makes_pictures(folder, with_translator):
 
 def test_references_are_what_was_kept(folder, study):
     images = keep(folder)
-    assert isinstance(mean := study.baseline("mean", "place"), MeanBaseline)
+    mean = study.baseline("mean", "place")
+    assert isinstance(mean, MeanBaseline)
     np.testing.assert_allclose(mean.mean, images.mean(0) / 255, atol=1e-6)
     assert isinstance(study.baseline("mdts", "place"), NearestSample)
     assert isinstance(study.baseline("expected", "place"), TrainingDistribution)
