@@ -41,7 +41,9 @@ CELLS = 16  # grid cells along a side
 class ExtremalConfig:
     """Settings of one search over several areas at once.
 
-    areas: shares of the picture in (0, 1); weight: of the area constraint, grown by `growth` over all steps; sigma:
+    areas: shares of the picture in (0, 1); weight: of the area constraint, grown by `growth` over all steps from
+    little: a strong constraint at the start would choose an area before f had said anything (the published 300 goes
+    with scores far larger than our log-odds); sigma:
     of the kernel, in pixels of a 224-pixel picture and scaled to this one; flip: show f the mirror image on every
     other step, for pictures whose mirror image means the same.
     """
@@ -51,8 +53,8 @@ class ExtremalConfig:
     areas: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4)
     steps: int = 300
     rate: float = 0.05
-    weight: float = 300.0
-    growth: float = 16.0
+    weight: float = 3.0
+    growth: float = 1000.0
     sigma: float = 21.0
     flip: bool = False
     answer: str = "predicted"

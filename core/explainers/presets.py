@@ -14,7 +14,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "quick": {
         "fido": {"steps": 60, "samples": 3, "rate": 0.2},
         "bbmp": {"steps": 60, "rate": 0.25},
-        "extremal": {"steps": 60, "rate": 0.12, "areas": (0.1, 0.3)},
+        "extremal": {"steps": 60, "rate": 0.2, "areas": (0.1, 0.3)},
     },
     "paper": {
         "fido": {"steps": 300, "samples": 8, "rate": 0.05},
