@@ -30,3 +30,28 @@ def test_the_gate_keeps_others_out_and_its_own_in(name):
     assert gate["false_alarms"]["share"] <= 0.05
     caught = sum(r["share"] * r["n"] for r in gate["caught"].values()) / sum(r["n"] for r in gate["caught"].values())
     assert caught >= 0.95
+
+
+@pytest.mark.parametrize("name", ["chest-xray", "faces"])
+def test_the_in_painter_beats_what_needs_no_training(name):
+    """Inside holes of 20 to 60 %: 30 % below local mean and blur, and nearer the real set than any other infill."""
+    infills = _metrics(name)["infills"]["infills"]
+    own = infills.pop("ca")
+    for other in ("local", "blur"):
+        assert own["hole_l1"]["high"] < 0.7 * infills[other]["hole_l1"]["low"]
+    assert own["frechet"] < min(i["frechet"] for i in infills.values())
+    assert all(i["visible_change"] == 0 for i in (own, *infills.values()))
+
+
+@pytest.mark.parametrize(("name", "target"), [("chest-xray", "Cardiomegaly"), ("faces", "Smiling")])
+def test_masks_do_more_than_random_regions(name, target):
+    report = _metrics(name)["masks"][target]
+    assert report["n"] >= 100
+    for infill in report["cells"]["fido-ssr"]:
+        cell = report["cells"]["fido-ssr"][infill]
+        assert cell["succeeds"]["low"] > cell["random_succeeds"]["high"], infill
+        assert cell["inside"]["low"] > report["anatomy"]["area"], infill
+
+
+def test_digits_are_told_apart():
+    assert _metrics("digits")["choices"]["digit"]["accuracy"]["value"] >= 0.99
