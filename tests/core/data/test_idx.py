@@ -89,7 +89,7 @@ def test_a_file_that_is_cut_short_is_named(tmp_path, packed):
 def test_another_kind_of_file_is_refused(tmp_path, data):
     write_idx(tmp_path)
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(data)
-    with pytest.raises(UserError, match="is not an idx file of 1 dimensions|is cut short"):
+    with pytest.raises(UserError, match=r"is not an idx file of 1 dimensions|is cut short"):
         idx_table(tmp_path)
 
 
