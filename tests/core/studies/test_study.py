@@ -201,7 +201,7 @@ def test_an_unknown_oracle_or_sample(toy_study):
 
 
 def test_an_unknown_method_or_option(toy_study, picture):
-    with pytest.raises(UserError, match="no explainer 'magic'; there is: exaggeration"):
+    with pytest.raises(UserError, match=r"no explainer 'magic'; there is: .*exaggeration"):
         toy_study.explain("magic", picture, target="Large")
     with pytest.raises(UserError, match="exaggeration does not take these options"):
         toy_study.explain("exaggeration", picture, target="Large", colour="red")
