@@ -76,8 +76,9 @@ def test_a_study_whose_package_is_missing_is_listed_with_what_it_needs(contralen
     assert "no trained knob" in mistake("explain", "exaggeration", image, "--study", "many")
 
 
-def test_a_knob_is_not_trained_for_many_classes(mistake, many, table, tmp_path):
+def test_a_knob_is_not_trained_for_many_classes(mistake, many, table, tmp_path, monkeypatch):
     many()
+    monkeypatch.setattr("core.studies.study.load_packaged", many_classes)
     words = ("--target", "espresso", "--out", tmp_path / "o", "--steps", "1", "--device", "cpu")
     assert "not of photo pictures" in mistake("train", "exaggerator", "--study", "many", *table, *words)
 
