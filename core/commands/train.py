@@ -29,7 +29,9 @@ Minutes = Annotated[
 Steps = Annotated[int | None, typer.Option(help="Number of steps; repeats exactly with the same seed.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the state in --out.")]
-Where = Annotated[str | None, typer.Option(help="Keep only rows with column=value[,value].")]
+Where = Annotated[
+    str | None, typer.Option(help="Keep only rows with column=value[,value]; & joins conditions, | alternatives.")
+]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 StudyName = Annotated[str, typer.Option(help="Name of an installed study, or a folder with a study.toml.")]
 Threads = Annotated[int, typer.Option(help="CPU threads; 0 leaves it to torch.")]
@@ -48,6 +50,9 @@ def classifier(
         bool, typer.Option("--exclusive", help="The targets are classes of which a picture has exactly one.")
     ] = False,
     auxiliary: Annotated[str, typer.Option(help="Further label columns to learn from; not kept.")] = "",
+    balance: Annotated[
+        str | None, typer.Option(help="Column that shall be as frequent among positives as among negatives.")
+    ] = None,
     init: Annotated[Path | None, typer.Option(help="Classifier to take weights over from.")] = None,
     mixup: Annotated[float, typer.Option(help="Beta parameter of mixup; 0 switches it off.")] = 0.2,
     rate: Annotated[float, typer.Option(help="Greatest learning rate.")] = 2e-3,
@@ -73,8 +78,9 @@ def classifier(
     )  # fmt: skip
     bar = Bar()
     report = train_classifier(
-        source, config, _budget(minutes, steps), out, device=choose_device(device), resume=resume, progress=bar
-    )
+        source, config, _budget(minutes, steps), out, balance=balance, device=choose_device(device), resume=resume,
+        progress=bar,
+    )  # fmt: skip
     bar.close()
     for target, numbers in report.items():
         if "top1" in numbers:
@@ -234,6 +240,42 @@ def ganmex(
     bar.close()
     print(f"{outcome.stop} after {outcome.steps} steps, {outcome.seconds / 60:.1f} minutes: {_line(outcome.last)}")
     print(f"written: {out / f'ganmex-{name}.safetensors'}, samples.png beside it")
+
+
+@app.command()
+def segmenter(
+    study: StudyName,
+    data: Data,
+    masks: Annotated[Path, typer.Option(help="Folder with masks.csv (file, one column an organ) and the masks.")],
+    out: Out,
+    labels: Labels = None,
+    organs: Annotated[str, typer.Option(help="Columns of masks.csv, comma-separated.")] = "heart,lungs",
+    size: Annotated[
+        int, typer.Option(help="Side of the pictures in pixels; more than the study's, for borders.")
+    ] = 128,
+    base: Annotated[int, typer.Option(help="Channels at full resolution.")] = 12,
+    minutes: Minutes = None,
+    steps: Steps = None,
+    where: Where = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    threads: Threads = 0,
+    resume: Resume = False,
+) -> None:
+    """Train the network that outlines organs, for heart size and the cardiothoracic ratio under the knob."""
+    from core.training.recipes import train_segmenter
+    from core.training.segmenter import SegmenterTraining
+
+    _, source = _source(study, data, labels, out, where)
+    _threads(threads)
+    bar = Bar()
+    outcome = train_segmenter(
+        replace(source, size=size), masks, _names(organs), base, SegmenterTraining(seed=seed),
+        _budget(minutes, steps), out, device=choose_device(device), resume=resume, progress=bar,
+    )  # fmt: skip
+    bar.close()
+    print(f"{outcome.stop} after {outcome.steps} steps, {outcome.seconds / 60:.1f} minutes: {_line(outcome.last)}")
+    print(f"written: {out / 'segmenter.safetensors'}, samples.png beside it")
 
 
 def _infill(

@@ -61,6 +61,36 @@ class LabelledTable:
             {name: tuple(column[i] for i in rows) for name, column in self.columns.items()},
         )
 
+    def query(self, expression: str) -> LabelledTable:
+        """The rows an expression keeps: `column=value[,value]`, conditions joined by `&`, alternatives by `|`.
+
+        `Smiling=1&Male=1|Smiling=0&Male=0` keeps smiling men and unsmiling women. Raises UserError for a column that
+        is not there or a condition without a value.
+        """
+        kept = np.zeros(len(self), dtype=bool)
+        for alternative in expression.split("|"):
+            rows = np.ones(len(self), dtype=bool)
+            for condition in alternative.split("&"):
+                column, _, values = (part.strip() for part in condition.partition("="))
+                if column not in self.columns or not values:
+                    raise UserError(f"--where takes column=value with a column of the label file, not '{expression}'.")
+                rows &= np.isin(np.array(self.columns[column]), [v.strip() for v in values.split(",")])
+            kept |= rows
+        return self.where(kept)
+
+    def balanced(self, first: str, second: str, seed: int = 0) -> LabelledTable:
+        """As many rows as possible such that the four cells of two 0/1 columns are equally large, drawn at random.
+
+        Raises UserError when a cell is empty.
+        """
+        a, b = self.label(first), self.label(second)
+        cells = [np.flatnonzero((a == i) & (b == j)) for i in (0, 1) for j in (0, 1)]
+        least = min(len(cell) for cell in cells)
+        if not least:
+            raise UserError(f"'{first}' and '{second}' cannot be balanced: one of their four combinations has no row.")
+        rng = np.random.default_rng(seed)
+        return self.where(np.sort(np.concatenate([rng.choice(cell, least, replace=False) for cell in cells])))
+
     def split(self, name: str) -> LabelledTable:
         """The rows of one split. Without a `split` column, a fixed 80/10/10 split by a hash of the group."""
         if name not in SPLITS:
@@ -80,10 +110,11 @@ class LabelledTable:
         return {"rows": len(self), "digest": digest.hexdigest()[:16]}
 
 
-def read_table(folder: Path, labels: Path) -> LabelledTable:
+def read_table(folder: Path, labels: Path, *, missing_ok: bool = False) -> LabelledTable:
     """Read a CSV of labels beside a folder of images.
 
-    Raises UserError when the CSV is missing, empty, has no `file` column, or names files that are not there.
+    missing_ok: keep rows whose picture is not there; whoever reads it then says so. Raises UserError when the CSV is
+    missing, empty or has no `file` column, and, unless missing_ok, names files that are not there.
     """
     if not labels.is_file():
         raise UserError(f"There is no label file at {labels}; pass one with --labels.")
@@ -102,7 +133,7 @@ def read_table(folder: Path, labels: Path) -> LabelledTable:
     if "" in files:
         raise UserError(f"{labels} has a row without a file name, row {files.index('') + 2}.")
     missing = [name for name in files if not (folder / name).is_file()]
-    if missing:
+    if missing and not missing_ok:
         raise UserError(
             f"{labels} names {len(missing)} files that are not in {folder}, {missing[0]} first; "
             "pass the folder that holds them with --data."

@@ -24,7 +24,7 @@ class Options:
 
     pictures: at most so many of the split for the costly measures; heads: only these heads of the knobs, by default
     all; targets: of the masks, by default the study's first; negatives: folders of other pictures for the gate;
-    masks: folder of heart masks, see `heart_masks`; speed: preset of the mask explainers.
+    masks: folder of heart masks, see `organ_masks`; speed: preset of the mask explainers.
     """
 
     split: str = "test"

@@ -10,13 +10,14 @@ import torch
 
 from core.baselines.baseline import Baseline, MeanBaseline, NearestSample, TrainingDistribution
 from core.classifiers.blackbox import BlackBox
+from core.data.organs import organ_masks
 from core.data.table import class_numbers
 from core.evaluation.cohort import Cohort
 from core.evaluation.infills import infill_report
 from core.evaluation.masks import masks_report
 from core.evaluation.measures import Metrics, Write
 from core.evaluation.one_vs_one import baseline_report, maps_report
-from core.evaluation.regions import heart_masks, mouth
+from core.evaluation.regions import mouth
 from core.studies.study import Study
 
 MASKED = 120  # pictures for the mask explainers, of which there are 24 cells
@@ -110,7 +111,7 @@ def anatomy_of(cohort: Cohort, target: str, chosen: np.ndarray) -> tuple[str, np
     if study.modality == "face" and target in ("Smiling", "Mouth_Slightly_Open"):
         return "mouth", cohort.images[chosen], np.broadcast_to(mouth(size), (len(chosen), size, size))
     if study.modality == "chest" and cohort.options.masks is not None:
-        hearts = heart_masks(cohort.rows, cohort.options.masks, size)
+        hearts = organ_masks(cohort.rows, cohort.options.masks, "heart", size)
         rows = list(hearts)[: cohort.options.pictures]
         if rows:
             return "heart", cohort.images[rows], np.stack([hearts[i] for i in rows])

@@ -61,11 +61,12 @@ def evaluate_study(
     images = packed_images(rows, study.modality, study.size, cache, progress=partial(report, "reading"))
     out.mkdir(parents=True, exist_ok=True)
     path = out / "metrics.json"
-    metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    metrics["study"] = study.name
+    whole: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    whole["study"] = study.settings["study"]["name"].partition(":")[0]
+    metrics = whole if study.variant is None else whole.setdefault("variants", {}).setdefault(study.variant, {})
 
     def write() -> None:
-        path.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
 
     cohort = Cohort(study, table, rows, images, cache, chosen, report)
     for name, measure in _MEASURES.items():

@@ -11,6 +11,7 @@ from core.errors import UserError
 from core.networks.exaggerator import Exaggerator, ExaggeratorConfig, config_dict
 from core.networks.inpainter import Inpainter, InpainterConfig
 from core.networks.translator import Translator, TranslatorConfig
+from core.networks.unet import UNet, UNetConfig
 from core.networks.vae_infill import VaeInfillConfig, VaeInfiller
 from core.weights import read_weights, save_weights
 
@@ -68,3 +69,20 @@ def load_translator(path: Path, device: torch.device | str = "cpu") -> Translato
     except (KeyError, TypeError, ValueError, RuntimeError) as fault:
         raise UserError(f"{path} does not hold a translator of this version ({fault}).") from None
     return model.to(device).eval().requires_grad_(False)
+
+
+def save_segmenter(model: UNet, path: Path, **about: Any) -> None:
+    """Write an organ segmenter with its shape."""
+    save_weights(model, path, {"segmenter": model.config.to_dict(), **about})
+
+
+def load_segmenter(path: Path, device: torch.device | str = "cpu") -> UNet:
+    """A frozen segmenter in eval mode. Raises UserError when the file is not one of ours."""
+    state, config = read_weights(path)
+    try:
+        shape = config["segmenter"]
+        model = UNet(UNetConfig(**(shape | {"organs": tuple(shape["organs"])})))
+        model.load_state_dict(state)
+    except (KeyError, TypeError, ValueError, RuntimeError) as fault:
+        raise UserError(f"{path} does not hold a segmenter of this version ({fault}).") from None
+    return model.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)

@@ -26,11 +26,16 @@ def list_studies() -> list[StudyInfo]:
 
 
 def open_study(name: str, device: str = "cpu") -> Study:
-    """The study of that name, or in that folder if `name` is a path. Raises UserError when there is none."""
+    """The study of that name, or in that folder if `name` is a path; `study:variant` is the same study with another of
+    its classifiers. Raises UserError when there is none.
+    """
+    variant = ""
+    if not Path(name).exists():  # a path may have a colon in it
+        name, _, variant = name.partition(":")
     if "/" in name or (Path(name) / "study.toml").is_file():
-        return Study(Path(name), device)
+        return Study(Path(name), device, variant or None)
     folder = checkpoint_folder() / name
     if not (folder / "study.toml").is_file():
         known = ", ".join(s.name for s in list_studies()) or "none"
         raise UserError(f"There is no study '{name}'; installed: {known}.")
-    return Study(folder, device)
+    return Study(folder, device, variant or None)

@@ -22,6 +22,8 @@ IF_THERE = {
     "knob": ("target", "head", "file"),
     "infill": ("name", "file"),
     "translator": ("choice", "file"),
+    "segmenter": ("file",),
+    "variant": ("name", "title", "file", "targets"),
     "choice": ("name", "title", "file", "classes"),
     "sample": ("name", "title", "package", "path", "credit"),
 }
@@ -72,6 +74,27 @@ def read_settings(folder: Path) -> dict[str, Any]:
     if settings["study"]["modality"] not in MODALITIES:
         raise UserError(f"{path}: modality must be one of {', '.join(MODALITIES)}.")
     return settings
+
+
+def as_variant(settings: dict[str, Any], name: str) -> dict[str, Any]:
+    """The settings of the same study with another classifier: a variant's, and the knobs trained against it.
+
+    The independent network, the choices and the reference predictions belong to the main classifier and are left
+    out. Raises UserError for an unknown name.
+    """
+    variants = {v["name"]: v for v in settings.get("variant", [])}
+    if name not in variants:
+        raise UserError(
+            f"{settings['study']['title']} has no classifier '{name}'; it has: {', '.join(variants) or 'only one'}."
+        )
+    variant = variants[name]
+    kept = {k: v for k, v in settings.items() if k not in ("witness", "choice", "translator", "variant")}
+    study = settings["study"]
+    return kept | {
+        "study": study | {"name": f"{study['name']}:{name}", "title": f"{study['title']} ({variant['title']})"},
+        "classifier": {"file": variant["file"], "targets": variant["targets"]},
+        "knob": variant.get("knob", []),
+    }
 
 
 def _check_package(path: Path, classifier: dict[str, Any]) -> None:

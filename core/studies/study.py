@@ -28,9 +28,10 @@ from core.images.picture import Picture, Prepared
 from core.images.prepare import prepare_chest, prepare_face, prepare_photo
 from core.infills.infill import LEARNED, NAMES, Infill
 from core.networks.exaggerator import Exaggerator
-from core.networks.store import load_exaggerator
+from core.networks.store import load_exaggerator, load_segmenter
+from core.networks.unet import UNet
 from core.studies.samples import Sample, read_sample
-from core.studies.settings import StudyInfo, info_of, read_settings
+from core.studies.settings import StudyInfo, as_variant, info_of, read_settings
 from core.studies.supply import make_baseline, make_infill, references_file
 
 LIKELIEST = 5  # of many classes are answered
@@ -39,10 +40,15 @@ LIKELIEST = 5  # of many classes are answered
 class Study:
     """Everything one needs to ask about one kind of picture. Safe to share between threads once loaded."""
 
-    def __init__(self, folder: Path, device: str = "cpu") -> None:
-        """Raises UserError when the folder's study.toml is missing or incomplete."""
-        self.folder, self.device = folder, torch.device(device)
+    def __init__(self, folder: Path, device: str = "cpu", variant: str | None = None) -> None:
+        """variant: the same study with another of its classifiers. Raises UserError when the folder's study.toml is
+        missing or incomplete, and for an unknown variant.
+        """
+        self.folder, self.device, self.variant = folder, torch.device(device), variant
         self.settings = read_settings(folder)
+        self.variants: dict[str, str] = {v["name"]: v["title"] for v in self.settings.get("variant", [])}
+        if variant is not None:
+            self.settings = as_variant(self.settings, variant)
         study = self.settings["study"]
         self.name: str = study["name"]
         self.title: str = study["title"]
@@ -116,9 +122,10 @@ class Study:
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        """What `contralens evaluate` measured for this study; empty when it has not run."""
+        """What `contralens evaluate` measured for this study, or this variant of it; empty when it has not run."""
         path = self.folder / "metrics.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return found if self.variant is None else found.get("variants", {}).get(self.variant, {})
 
     def headline(self, target: str) -> str:
         """One line of measured quality for a target, or that there is none."""
@@ -154,6 +161,8 @@ class Study:
     def references(self) -> dict[str, dict[str, float]]:
         """Reference predictions of the sample pictures: sample -> target -> probability."""
         path = self.folder / "references.json"
+        if self.variant is not None:
+            return {}
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
     def sample(self, name: str) -> bytes:
@@ -278,6 +287,18 @@ class Study:
         if key not in self._loaded:
             self._loaded[key] = make_baseline(self, name, choice)
         return self._loaded[key]
+
+    def segmenter(self) -> UNet:
+        """The network that outlines organs. Raises UserError when the study has none."""
+        if "segmenter" not in self.settings:
+            raise UserError(
+                f"{self.title} has no segmenter. Train one with: contralens train segmenter --study {self.name} "
+                "--data DIR --labels CSV --masks DIR --out DIR"
+            )
+        file = self.settings["segmenter"]["file"]
+        if file not in self._loaded:
+            self._loaded[file] = load_segmenter(self.folder / file, self.device)
+        return self._loaded[file]
 
     def gate(self, prepared: Prepared, picture: Picture | None = None) -> GateResult:
         """Whether this looks like the study's kind of picture at all."""

@@ -14,26 +14,29 @@ from core.classifiers.blackbox import BlackBox
 from core.classifiers.multiclass import MultiClass
 from core.classifiers.store import save_classifier
 from core.data.layouts import open_table
+from core.data.organs import organ_masks
 from core.data.packed import packed_images
 from core.data.table import LabelledTable, class_numbers
 from core.errors import UserError
 from core.evaluation.classification import classification_report
 from core.networks.exaggerator import Band, ExaggeratorConfig
 from core.networks.inpainter import InpainterConfig
-from core.networks.store import save_exaggerator, save_infill, save_translator
+from core.networks.store import save_exaggerator, save_infill, save_segmenter, save_translator
 from core.networks.translator import TranslatorConfig
+from core.networks.unet import UNetConfig
 from core.networks.vae_infill import VaeInfillConfig
 from core.training.classifier import ClassifierConfig, ClassifierTrainer, predict_logits
 from core.training.exaggerator import ExaggeratorTrainer, ExaggeratorTraining
 from core.training.inpainter import InfillTraining, InpainterTrainer
 from core.training.loop import Budget, Outcome, Progress, is_main, run, start_processes
+from core.training.segmenter import SegmenterTrainer, SegmenterTraining
 from core.training.translator import TranslatorTrainer, TranslatorTraining
 from core.training.vae_infill import VaeInfillTrainer
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where training pictures come from. where: 'column=value[,value]' keeps only those rows."""
+    """Where training pictures come from. where: keeps only the rows of `LabelledTable.query`."""
 
     data: Path
     labels: Path | None
@@ -46,10 +49,7 @@ class Source:
         """The rows, filtered. Raises UserError when none is left."""
         table = open_table(self.data, self.labels)
         if self.where:
-            column, _, values = self.where.partition("=")
-            if column not in table.columns or not values:
-                raise UserError(f"--where takes column=value with a column of the label file, not '{self.where}'.")
-            table = table.where(np.isin(np.array(table.columns[column]), values.split(",")))
+            table = table.query(self.where)
         if not len(table):
             raise UserError(f"No row of {self.labels or self.data} fits --where {self.where}.")
         return table
@@ -78,11 +78,16 @@ def train_classifier(
     budget: Budget,
     out: Path,
     *,
+    balance: str | None = None,
     device: str = "cpu",
     resume: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Train, calibrate on `val`, write `classifier.safetensors` and `training.json`; returns the val report."""
+    """Train, calibrate on `val`, write `classifier.safetensors` and `training.json`; returns the val report.
+
+    balance: an attribute; rows are thinned until it is as frequent among the positives of the first target as among
+    its negatives, and both are as many.
+    """
     place = start_processes(device)
     table = source.table()
     table = table.where(~np.isnan(_labels(table, config.targets)).all(1))
@@ -93,6 +98,8 @@ def train_classifier(
     train, val = table.split("train"), table.split("val")
     if not len(train) or not len(val):
         raise UserError("The label file needs rows in both 'train' and 'val'.")
+    if balance:
+        train, val = (part.balanced(config.targets[0], balance, config.seed) for part in (train, val))
     for target in config.targets:
         if np.isnan(val.label(target)).all():
             raise UserError(f"'{target}' has no known label in split 'val', so it could not be calibrated.")
@@ -113,7 +120,9 @@ def train_classifier(
         report = {"all classes": {"n": len(val_labels), "top1": round(right, 5)}}
     if is_main():
         save_classifier(model, out / "classifier.safetensors")
-        _record(out, outcome, config=asdict(config), data=train.describe(), where=source.where, val=report)
+        _record(
+            out, outcome, config=asdict(config), data=train.describe(), where=source.where, balance=balance, val=report
+        )
     return report
 
 
@@ -216,6 +225,43 @@ def train_translator(
         save_translator(trainer.finished(), out / f"ganmex-{choice}.safetensors", choice=choice)
         _record(
             out, outcome, choice=choice, network=shape.to_dict(), training=asdict(training), data=table.describe(),
+            where=source.where,
+        )  # fmt: skip
+    return outcome
+
+
+def train_segmenter(
+    source: Source,
+    masks: Path,
+    organs: tuple[str, ...],
+    base: int,
+    training: SegmenterTraining,
+    budget: Budget,
+    out: Path,
+    *,
+    device: str = "cpu",
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Train the organ segmenter on the `train` rows that have a mask; writes `segmenter.safetensors`,
+    `training.json` and a sheet of samples. masks: folder with masks.csv, see `organ_masks`.
+    """
+    place = start_processes(device)
+    train = source.table().split("train")
+    found = {organ: organ_masks(train, masks, organ, source.size) for organ in organs}
+    rows = np.array(sorted(set().union(*found.values())), dtype=int)
+    if not len(rows):
+        raise UserError(f"No picture in split 'train' has a mask in {masks}; a segmenter is trained on those.")
+    missing = np.full((source.size, source.size), np.nan, np.float16)
+    drawn = np.stack([[found[o].get(int(r), missing).astype(np.float16) for o in organs] for r in rows])
+    train = train.where(rows)
+    config = UNetConfig(source.size, organs, CHANNELS.get(source.modality, 3), base)
+    trainer = SegmenterTrainer(config, training, source.images(train), drawn, place)
+    outcome = run(trainer, budget, out, resume=resume, progress=progress)
+    if is_main():
+        save_segmenter(trainer.finished(), out / "segmenter.safetensors")
+        _record(
+            out, outcome, network=config.to_dict(), training=asdict(training), data=train.describe(),
             where=source.where,
         )  # fmt: skip
     return outcome

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.data.organs import organ_masks
 from core.data.packed import training_image
 from core.data.table import LabelledTable
 from core.errors import UserError
-from core.evaluation.regions import MOUTH, heart_masks, mouth
+from core.evaluation.regions import MOUTH, mouth
 
 # The mouth
 
@@ -84,7 +85,7 @@ def test_a_mask_is_taken_to_the_networks_size(places):
     save(picture(), pictures / "a.png")
     save(block(), masks / "a-heart.png")
     listing(masks, "a.png,a-heart.png")
-    found = heart_masks(table(pictures, "a.png"), masks, 20)
+    found = organ_masks(table(pictures, "a.png"), masks, "heart", 20)
     assert found.keys() == {0}
     expected = np.zeros((20, 20), dtype=bool)
     expected[10:15, 4:11] = True
@@ -99,7 +100,7 @@ def test_a_border_around_the_picture_moves_the_mask_with_it(places, edges):
     save(bordered(picture(), *edges), pictures / "b.png")
     save(bordered(block(), *edges), masks / "b.png")
     listing(masks, "a.png,a.png", "b.png,b.png")
-    found = heart_masks(table(pictures, "a.png", "b.png"), masks, 20)
+    found = organ_masks(table(pictures, "a.png", "b.png"), masks, "heart", 20)
     np.testing.assert_array_equal(found[0], found[1])
     # What the network sees of the picture is bright where the mask is.
     for name, mask in zip(("a.png", "b.png"), found.values(), strict=True):
@@ -114,7 +115,7 @@ def test_a_long_picture_is_cut_with_its_mask(places, shape):
     save(np.roll(picture(height, width), (height - 60) // 2, 0), pictures / "a.png")
     save(np.roll(block(height, width), (height - 60) // 2, 0), masks / "a.png")
     listing(masks, "a.png,a.png")
-    (mask,) = heart_masks(table(pictures, "a.png"), masks, 32).values()
+    (mask,) = organ_masks(table(pictures, "a.png"), masks, "heart", 32).values()
     seen = training_image(pictures / "a.png", "chest", 32)[0]
     assert mask.any()
     assert seen[mask].mean() > seen[~mask].mean() + 0.3
@@ -125,7 +126,7 @@ def test_a_mask_may_be_smaller_than_its_picture(places):
     save(bordered(picture(), 0, 0, 0, 20), pictures / "a.png")
     save(np.array(Image.fromarray(bordered(block(), 0, 0, 0, 20)).resize((40, 30), 0)), masks / "a.png")
     listing(masks, "a.png,a.png")
-    (mask,) = heart_masks(table(pictures, "a.png"), masks, 20).values()
+    (mask,) = organ_masks(table(pictures, "a.png"), masks, "heart", 20).values()
     expected = np.zeros((20, 20), dtype=bool)
     expected[10:15, 4:11] = True
     assert (mask != expected).sum() <= 7  # half a pixel along the edge
@@ -136,7 +137,7 @@ def test_a_bilevel_mask(places):
     save(picture(), pictures / "a.png")
     Image.fromarray(block() > 0).save(masks / "a.png")
     listing(masks, "a.png,a.png")
-    assert heart_masks(table(pictures, "a.png"), masks, 20)[0].sum() == 35
+    assert organ_masks(table(pictures, "a.png"), masks, "heart", 20)[0].sum() == 35
 
 
 def test_rows_without_a_heart_are_skipped(places):
@@ -146,8 +147,8 @@ def test_rows_without_a_heart_are_skipped(places):
     save(block(), masks / "m.png")
     listing(masks, "b.png,m.png,1", "c.png,,0", "d.png,m.png,0", "elsewhere.png,gone.png,0", header="file,heart,more")
     rows = table(pictures, "a.png", "b.png", "c.png", "d.png")
-    assert heart_masks(rows, masks, 20).keys() == {1, 3}
-    assert heart_masks(table(pictures, "a.png", "c.png"), masks, 20) == {}
+    assert organ_masks(rows, masks, "heart", 20).keys() == {1, 3}
+    assert organ_masks(table(pictures, "a.png", "c.png"), masks, "heart", 20) == {}
 
 
 def test_a_byte_order_mark_is_no_part_of_a_name(places):
@@ -155,7 +156,7 @@ def test_a_byte_order_mark_is_no_part_of_a_name(places):
     save(picture(), pictures / "a.png")
     save(block(), masks / "m.png")
     (masks / "masks.csv").write_text("\ufefffile,heart\r\na.png,m.png\r\n", encoding="utf-8")
-    assert heart_masks(table(pictures, "a.png"), masks, 20).keys() == {0}
+    assert organ_masks(table(pictures, "a.png"), masks, "heart", 20).keys() == {0}
 
 
 # Mistakes
@@ -163,12 +164,12 @@ def test_a_byte_order_mark_is_no_part_of_a_name(places):
 
 def test_no_listing(places):
     with pytest.raises(UserError, match=r"There is no .*masks\.csv; it should list"):
-        heart_masks(table(places[0], "a.png"), places[1], 20)
+        organ_masks(table(places[0], "a.png"), places[1], "heart", 20)
 
 
 def test_no_folder(tmp_path):
     with pytest.raises(UserError, match=r"masks\.csv"):
-        heart_masks(table(tmp_path, "a.png"), tmp_path / "nowhere", 20)
+        organ_masks(table(tmp_path, "a.png"), tmp_path / "nowhere", "heart", 20)
 
 
 def test_a_mask_that_is_not_there(places):
@@ -176,7 +177,7 @@ def test_a_mask_that_is_not_there(places):
     save(picture(), pictures / "a.png")
     listing(masks, "a.png,gone.png")
     with pytest.raises(UserError, match=r"names gone\.png, which is not in"):
-        heart_masks(table(pictures, "a.png"), masks, 20)
+        organ_masks(table(pictures, "a.png"), masks, "heart", 20)
 
 
 def test_a_mask_that_is_no_picture(places):
@@ -185,4 +186,4 @@ def test_a_mask_that_is_no_picture(places):
     (masks / "m.png").write_text("nothing to see")
     listing(masks, "a.png,m.png")
     with pytest.raises(UserError, match=r"m\.png"):
-        heart_masks(table(pictures, "a.png"), masks, 20)
+        organ_masks(table(pictures, "a.png"), masks, "heart", 20)

@@ -1,0 +1,94 @@
+"""An audit in words, as a CSV and as a chart."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from core.evaluation.confounding import ENDS
+from core.evaluation.plot import interval_chart
+from core.evaluation.tables import share
+
+_WORDS = {"more": "more", "less": "less"}
+
+
+def audit_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """One row a classifier, end and group, with the controls as groups of their own."""
+    rows = []
+    for name, found in report["classifiers"].items():
+        for end in ENDS:
+            part = found[end]
+            groups = {
+                "all": (found["n"], part["flipped"]),
+                **{g: (found["groups"][g], v) for g, v in part["groups"].items()},
+                "control: unchanged pictures": (found["n"], found["unchanged"]),
+                "control: shuffled labels": (found["n"], part["randomised"]),
+            }
+            rows += [
+                {
+                    "classifier": name, "asked for": end, "group": group, "n": n, "flipped": v["value"],
+                    "low": v["low"], "high": v["high"],
+                    "reached": part["reached"]["value"] if group == "all" else None,
+                    "oracle says 1": part["oracle_positive"]["value"] if group == "all" else None,
+                }
+                for group, (n, v) in groups.items()
+            ]  # fmt: skip
+    return rows
+
+
+def write_csv(report: dict[str, Any], path: Path) -> None:
+    """`audit_rows` as a CSV."""
+    rows = audit_rows(report)
+    with path.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.DictWriter(handle, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_plot(report: dict[str, Any], path: Path) -> None:
+    """Flip rates with intervals, controls beside them."""
+    rows = [
+        (f"{r['classifier']}, asked for {r['asked for']}: {r['group']}", r["flipped"], r["low"], r["high"])
+        for r in audit_rows(report)
+        if r["group"] == "all" or r["group"].startswith("control")
+    ]
+    title = f"{report['target']}: does the knob turn {report['attribute']}? (n = {report['n']})"
+    interval_chart(title, rows, path, "share of explanations whose attribute is not the query's")
+
+
+def verdict(report: dict[str, Any]) -> list[str]:
+    """Plain sentences. None says that there is no bias: only what was tested, on whom, and what was seen."""
+    target, attribute = report["target"].replace("_", " "), report["attribute"].replace("_", " ")
+    first = next(iter(report["classifiers"].values()))
+    sizes = ", ".join(f"{size} with {name.replace('attribute', attribute)}" for name, size in first["groups"].items())
+    lines = [f"{report['n']} pictures ({sizes}); knob '{target}', oracle '{attribute}'."]
+    if report.get("failed"):
+        lines.append(f"{len(report['failed'])} pictures could not be measured and are listed in audit.json.")
+    for name, found in report["classifiers"].items():
+        lines.append(f"{name}: the oracle is wrong about {share(found['unchanged'])} of the unchanged pictures.")
+        lines += [_line(name, end, found, target, attribute) for end in ENDS]
+    for pair, compared in report["compared"].items():
+        for end in ENDS:
+            ratio = compared[end]["ratio"]
+            if ratio["value"] is not None:
+                lines.append(
+                    f"{pair}, asked for {_WORDS[end]}: {ratio['value']:.1f} times as many flips "
+                    f"({ratio['low']:.1f} to {ratio['high']:.1f})."
+                )
+    lines.append(
+        "This covers one attribute as one network reads it, on these pictures, turned by this knob. What was not "
+        "tested may still be there."
+    )
+    return lines
+
+
+def _line(name: str, end: str, found: dict[str, Any], target: str, attribute: str) -> str:
+    part = found[end]
+    flipped, own = part["flipped"], found["unchanged"]
+    asked = f"{name}: asked for {_WORDS[end]} {target}, {attribute} changed in {share(flipped)} of the explanations"
+    if flipped["low"] > own["high"]:
+        return f"{asked}, more than the oracle's errors explain: this classifier's answer goes with {attribute}."
+    if part["reached"]["value"] < 0.5:
+        return f"{asked}; but the knob got there in only {share(part['reached'])} of them, so this says little."
+    return f"{asked}, not more than the oracle's errors explain."

@@ -1,0 +1,121 @@
+"""Does turning the knob turn something it should not? Singla et al., ICLR 2020, section 4.4 and Table 3.
+
+For every picture the knob is asked for more than .9 and for less than .1 of the target, and an oracle, a separately
+trained network, is asked for the attribute before and after. The flip rate is the share of explanations whose
+attribute, by the oracle, is not the query's: a plain mean of 1[g(x_d) != a] (METHODS: the released code divides twice).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+
+from core.classifiers.blackbox import BlackBox
+from core.evaluation.interval import Interval, bootstrap
+from core.explainers.exaggeration import sweep_batch
+from core.networks.exaggerator import Exaggerator
+
+ENDS = {"more": 0.95, "less": 0.05}  # the middles of the paper's f(x) + d > .9 and < .1
+MIN_GROUP = 10  # a group with fewer pictures is listed and not measured
+
+
+@torch.no_grad()
+def explain_ends(
+    network: Exaggerator, f: BlackBox, oracle: BlackBox, x: torch.Tensor, mode: str = "calibrated"
+) -> dict[str, float]:
+    """What f and the oracle say of one picture x [1, C, S, S] in [0, 1] and of its two exaggerations.
+
+    Keys: query, oracle, and for each end `<end>` (f), `<end>_oracle`; all probabilities.
+    """
+    goal = torch.tensor(list(ENDS.values()), device=x.device)
+    change, achieved = sweep_batch(network, f, x, goal, mode)
+    seen = oracle.posterior(change.x)
+    record = {"query": float(f.posterior(x)[0]), "oracle": float(oracle.posterior(x)[0])}
+    for k, end in enumerate(ENDS):
+        record[end], record[f"{end}_oracle"] = float(achieved[k]), float(seen[k])
+    return {name: round(value, 6) for name, value in record.items()}
+
+
+def confounding_report(records: Iterable[dict[str, Any]], *, by: tuple[str, ...] = (), seed: int = 0) -> dict[str, Any]:
+    """Flip rates and the oracle's answers over a cohort, with intervals, by subgroup, group sizes first.
+
+    records: one a picture, as `explain_ends` gives, with `attribute` (0 or 1, the query's own) and the columns of
+    `by` as text. Both ends are reported: how often f got there, the share the oracle reads as 1, the flip rate,
+    the flip rate by the query's attribute and by subgroup, and two controls. `unchanged` is the oracle against the
+    label on the query itself: what a knob that changes nothing would score. `randomised` shuffles the labels: what
+    an attribute unrelated to the pictures would score.
+    """
+    rows = [r for r in records if r.get("attribute") in (0, 1)]
+    report: dict[str, Any] = {"n": len(rows)}
+    if not rows:
+        return report
+    attribute = np.array([r["attribute"] for r in rows])
+    groups = _groups(rows, attribute, by)
+    report["groups"] = {name: int(inside.sum()) for name, inside in groups.items()}
+    before = np.array([r["oracle"] for r in rows]) > 0.5
+    report["unchanged"] = _share(before != attribute, seed).to_dict()
+    report["query"] = {"positive": round(float(attribute.mean()), 5), "oracle_positive": round(float(before.mean()), 5)}
+    for end in ENDS:
+        answer = np.array([r[end] for r in rows])
+        after = np.array([r[f"{end}_oracle"] for r in rows]) > 0.5
+        reached = answer > 0.9 if end == "more" else answer < 0.1
+        flipped = after != attribute
+        report[end] = {
+            "requested": ENDS[end],
+            "reached": _share(reached, seed).to_dict(),
+            "oracle_positive": _share(after, seed).to_dict(),
+            "flipped": _share(flipped, seed).to_dict(),
+            "flipped_where_reached": _share(flipped[reached], seed).to_dict() if reached.any() else None,
+            "groups": {
+                name: _share(flipped[inside], seed).to_dict()
+                for name, inside in groups.items()
+                if inside.sum() >= MIN_GROUP
+            },
+            "randomised": _randomised(after, attribute, seed),
+        }
+    return report
+
+
+def compare_flips(a: list[dict[str, Any]], b: list[dict[str, Any]], *, seed: int = 0) -> dict[str, Any]:
+    """Two classifiers on the same pictures: difference and ratio of their flip rates, paired over pictures.
+
+    a, b: records of the same pictures in the same order. Ratio a / b; None where b never flips.
+    """
+    report: dict[str, Any] = {"n": len(a)}
+    for end in ENDS:
+        flips = [
+            np.array([(r[f"{end}_oracle"] > 0.5) != bool(r["attribute"]) for r in rows], dtype=float) for rows in (a, b)
+        ]
+        ratio = bootstrap(lambda p, q: float(p.mean() / q.mean()) if q.any() else np.nan, *flips, seed=seed)
+        report[end] = {
+            "difference": bootstrap(lambda p, q: float(p.mean() - q.mean()), *flips, seed=seed).to_dict(),
+            "ratio": ratio.to_dict(),
+        }
+    return report
+
+
+def _groups(rows: list[dict[str, Any]], attribute: np.ndarray, by: tuple[str, ...]) -> dict[str, np.ndarray]:
+    groups = {f"attribute={value}": attribute == value for value in (0, 1)}
+    for column in by:
+        values = np.array([str(r.get(column, "")) for r in rows])
+        groups |= {f"{column}={value}": values == value for value in sorted(set(values))}
+    return groups
+
+
+def _share(flags: np.ndarray, seed: int) -> Interval:
+    return bootstrap(lambda v: float(v.mean()), flags.astype(float), seed=seed)
+
+
+def _randomised(after: np.ndarray, attribute: np.ndarray, seed: int, rounds: int = 500) -> dict[str, float]:
+    """Flip rate with the labels shuffled: mean, 2.5 % and 97.5 % over shuffles, and what chance predicts."""
+    rng = np.random.default_rng(seed)
+    rates = [float((after != rng.permutation(attribute)).mean()) for _ in range(rounds)]
+    p, q = float(after.mean()), float(attribute.mean())
+    low, high = np.percentile(rates, [2.5, 97.5])
+    return {
+        "value": round(float(np.mean(rates)), 5), "low": round(float(low), 5), "high": round(float(high), 5),
+        "expected": round(p * (1 - q) + q * (1 - p), 5),
+    }  # fmt: skip
