@@ -12,6 +12,7 @@ from core.commands import (
     bench,
     evaluate,
     explain,
+    explain_latent,  # noqa: F401 - adds its commands to explain.app
     explain_masks,  # noqa: F401 - adds its commands to explain.app
     predict,
     references,

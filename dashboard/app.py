@@ -21,6 +21,8 @@ page = st.navigation(
         st.Page(HERE / "app_pages/knob.py", title="δ knob", icon=":material/tune:", default=True),
         st.Page(HERE / "app_pages/masks.py", title="Masks", icon=":material/select_all:"),
         st.Page(HERE / "app_pages/one_vs_one.py", title="One against one", icon=":material/compare_arrows:"),
+        st.Page(HERE / "app_pages/bias.py", title="Bias check", icon=":material/balance:"),
+        st.Page(HERE / "app_pages/evidence.py", title="Evidence", icon=":material/query_stats:"),
         st.Page(HERE / "app_pages/card.py", title="Model card", icon=":material/description:"),
     ],
     position="top",

@@ -21,7 +21,8 @@ def evaluate(
     measure: Annotated[
         str,
         typer.Option(
-            help="comma-separated: classifier, references, gate, knobs, identity, infills, masks, one-vs-one, pictures."
+            help="comma-separated: classifier, references, gate, knobs, identity, infills, masks, one-vs-one, "
+            "segmenter, heart, discrimination, pictures."
         ),
     ] = "",
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",

@@ -106,6 +106,10 @@ def exaggerator(
     base: Annotated[int, typer.Option(help="Channels at half resolution.")] = 24,
     batch: Annotated[int, typer.Option(help="Pictures a step and process.")] = 32,
     options: Annotated[str, typer.Option(help='JSON of further training settings, such as {"f": 2.0}.')] = "{}",
+    limits: Annotated[
+        str, typer.Option(help='JSON of what the head may do, such as {"shift": 0.05, "bands": [[16, 0.3]]}.')
+    ] = "{}",
+    init: Annotated[Path | None, typer.Option(help="Exaggerator to take weights over from.")] = None,
     minutes: Minutes = None,
     steps: Steps = None,
     where: Where = None,
@@ -116,7 +120,7 @@ def exaggerator(
     resume: Resume = False,
 ) -> None:
     """Train Progressive Exaggeration for one target of a study's classifier."""
-    from core.networks.exaggerator import HEADS
+    from core.networks.exaggerator import HEADS, Band
     from core.studies import open_study
     from core.training.exaggerator import ExaggeratorTraining
     from core.training.loop import start_processes
@@ -133,13 +137,28 @@ def exaggerator(
         raise UserError(
             f"Knobs are trained for studies of {' and '.join(SHAPES)} pictures, not of {modality} pictures."
         )
+    try:
+        allowed = json.loads(limits)
+        allowed |= {"bands": tuple(Band(*band) for band in allowed["bands"])} if "bands" in allowed else {}
+        limited = replace(SHAPES[modality], **allowed)
+    except (TypeError, ValueError) as fault:
+        raise UserError(f"--limits is not a JSON object of limits ({fault}).") from None
     shape = replace(
-        SHAPES[modality], head=head, base=base, size=settings["study"]["size"],
+        limited, head=head, base=base, size=settings["study"]["size"],
         skips=head != "paper", continuous=head != "paper",
     )  # fmt: skip
     try:
         training = ExaggeratorTraining(
-            **({"batch": batch, "flip": modality == "face", "compile": compile, "seed": seed} | json.loads(options))
+            **(
+                {
+                    "batch": batch,
+                    "flip": modality == "face",
+                    "compile": compile,
+                    "seed": seed,
+                    "init": str(init) if init else None,
+                }
+                | json.loads(options)
+            )
         )
     except (TypeError, ValueError) as fault:
         raise UserError(f"--options is not a JSON object of training settings ({fault}).") from None
@@ -195,6 +214,47 @@ def inpainter(
 ) -> None:
     """Train the contextual-attention in-painter that fills holes, for the mask explainers."""
     _infill("ca", study, data, labels, out, width, options, minutes, steps, where, seed, device, threads, resume)
+
+
+@app.command()
+def autoencoder(
+    study: StudyName,
+    data: Data,
+    out: Out,
+    labels: Labels = None,
+    base: Annotated[int, typer.Option(min=8, help="Channels at half resolution.")] = 24,
+    latent: Annotated[int, typer.Option(min=1, help="Numbers a picture is reduced to.")] = 96,
+    options: InfillOptions = "{}",
+    minutes: Minutes = None,
+    steps: Steps = None,
+    where: Where = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    threads: Threads = 0,
+    resume: Resume = False,
+) -> None:
+    """Train the variational autoencoder on whose manifold xGEM and Latent Shift search."""
+    from core.training.autoencoder import AutoencoderTraining
+    from core.training.recipes import train_autoencoder
+
+    settings, source = _source(study, data, labels, out, where)
+    _threads(threads)
+    try:
+        training = AutoencoderTraining(
+            **({"flip": settings["study"]["modality"] == "face", "seed": seed} | json.loads(options))
+        )
+    except (TypeError, ValueError) as fault:
+        raise UserError(f"--options is not a JSON object of training settings ({fault}).") from None
+    bar = Bar()
+    outcome, val = train_autoencoder(
+        source, base, latent, training, _budget(minutes, steps), out, device=choose_device(device), resume=resume,
+        progress=bar,
+    )  # fmt: skip
+    bar.close()
+    print(f"{outcome.stop} after {outcome.steps} steps, {outcome.seconds / 60:.1f} minutes: {_line(outcome.last)}")
+    if val:
+        print(f"val: mean error {val['error']:.4f}, {val['active']} of {val['latent']} latent numbers in use")
+    print(f"written: {out / 'autoencoder.safetensors'}, samples.png beside it")
 
 
 @app.command()

@@ -16,11 +16,11 @@ from core.images.prepare import prepare_chest, prepare_photo
 from core.images.read import read_picture
 
 
-def training_image(path: Path, modality: str, size: int) -> np.ndarray:
+def training_image(source: Path | bytes, modality: str, size: int) -> np.ndarray:
     """[C, size, size] float32 in [0, 1]. Chest x-rays and photographs take the path of an upload; faces are expected
     aligned, as in the CelebA centre crop, and only cut square and resized.
     """
-    picture = read_picture(path)
+    picture = read_picture(source)
     if modality == "chest":
         return prepare_chest(picture, size).tensor
     return prepare_photo(picture, size).tensor

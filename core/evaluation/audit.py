@@ -50,11 +50,11 @@ class AuditTask:
     def __call__(self, row: Row) -> Record:
         """Raises UserError for a picture that cannot be read or framed."""
         main = _study(self.study, MAIN, self.device)
-        path = Path(row["path"])
+        source = row["bytes"] if "bytes" in row else Path(row["path"])
         if self.aligned:
-            pixels = training_image(path, main.modality, main.size)
+            pixels = training_image(source, main.modality, main.size)
         else:
-            pixels = main.prepare(read_picture(path)).tensor
+            pixels = main.prepare(read_picture(source)).tensor
         # Rounded as the training pictures are, so that both ways of reading give the same numbers.
         x = torch.from_numpy(np.rint(pixels * 255) / 255).float()[None].to(main.device)
         oracle = main.oracle(self.attribute)

@@ -22,8 +22,9 @@ Report = Callable[[str, int, int], None]
 class Options:
     """What may be chosen about an evaluation.
 
-    pictures: at most so many of the split for the costly measures; heads: only these heads of the knobs, by default
-    all; targets: of the masks, by default the study's first; negatives: folders of other pictures for the gate;
+    pictures: at most so many of the split for the costly measures; heads: only these heads of the knobs, 'xgem' and
+    'latent-shift' among them, by default all; targets: of the masks, by default the study's first, and of the last two,
+    by default those with a knob; negatives: folders of other pictures for the gate;
     masks: folder of heart masks, see `organ_masks`; speed: preset of the mask explainers.
     """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from core.classifiers.blackbox import Classifier
 from core.classifiers.multiclass import MultiClass
 from core.classifiers.store import load_classifier
 from core.data.table import LabelledTable, class_numbers
+from core.evaluation.changers import RIVALS, knobs_of, rivals_of
 from core.evaluation.classification import classification_report
 from core.evaluation.cohort import Cohort
 from core.evaluation.gate import gate_report
@@ -70,34 +72,38 @@ def measure_gate(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> N
 
 
 def measure_knobs(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> None:
-    """Every knob's compatibility with f, the witness's following, cycle, closeness, Fréchet distances."""
+    """Compatibility with f, the witness's following, cycle, closeness, Fréchet distances: of every knob, and on the
+    same pictures of xGEM and Latent Shift.
+    """
     study, options = cohort.study, cohort.options
-    for knob in study.settings.get("knob", []):
-        target, head = knob["target"], knob["head"]
-        if options.heads and head not in options.heads:
-            continue
+    rivals = rivals_of(study, options.heads, options.targets)
+    for target, changer in chain(knobs_of(study, options.heads), rivals):
         chosen = cohort.choose(target, options.pictures)
         result = knob_report(
-            study.exaggerator(target, head), study.blackbox(target), study.witness(target), study.features(),
-            cohort.images[chosen], seed=options.seed, progress=cohort.progress(f"{target} {head}"),
+            changer, study.blackbox(target), study.witness(target), study.features(), cohort.images[chosen],
+            seed=options.seed, progress=cohort.progress(f"{target} {changer.head}"),
         )  # fmt: skip
-        metrics.setdefault("knobs", {}).setdefault(target, {})[head] = cohort.about | result
+        metrics.setdefault("knobs", {}).setdefault(target, {})[changer.head] = cohort.about | result
         write()
 
 
 def measure_identity(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> None:
-    """Whether a face network still sees the same person."""
+    """Whether a face network still sees the same person: after each target's first knob, and after xGEM and Latent
+    Shift, under '<target>, <method>'.
+    """
     study, rows, options = cohort.study, cohort.rows, cohort.options
     if study.modality != "face":
         return
-    for target in study.knobs:
+    first = ((t, knob) for t, knob in knobs_of(study, options.heads) if knob.head == study.heads(t)[0])
+    for target, changer in chain(first, rivals_of(study, options.heads, options.targets)):
+        name = f"{target}, {changer.head}" if changer.head in RIVALS else target
         chosen = cohort.choose(target, min(options.pictures, 200))
         views = [read_picture(rows.folder / rows.files[i]).pixels for i in chosen]
         result = verification_report(
-            study.exaggerator(target), study.blackbox(target), views, cohort.images[chosen],
-            _strangers(rows, chosen, options.seed), seed=options.seed, progress=cohort.progress(f"identity {target}"),
+            changer, study.blackbox(target), views, cohort.images[chosen], _strangers(rows, chosen, options.seed),
+            seed=options.seed, progress=cohort.progress(f"identity {name}"),
         )  # fmt: skip
-        metrics.setdefault("identity", {})[target] = cohort.about | result
+        metrics.setdefault("identity", {})[name] = cohort.about | result
         write()
 
 

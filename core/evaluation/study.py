@@ -12,6 +12,7 @@ from core.data.table import LabelledTable
 from core.errors import UserError
 from core.evaluation import measures as m
 from core.evaluation import measures_maps as maps
+from core.evaluation import measures_organs as organs
 from core.evaluation.cohort import Cohort, Options, Report
 from core.explainers.presets import preset
 from core.studies.study import Study
@@ -26,6 +27,9 @@ _MEASURES = {
     "infills": maps.measure_infills,
     "masks": maps.measure_masks,
     "one-vs-one": maps.measure_one_vs_one,
+    "segmenter": organs.measure_segmenter,
+    "heart": organs.measure_heart,
+    "discrimination": organs.measure_discrimination,
     "pictures": m.measure_pictures,
 }
 MEASURES = tuple(_MEASURES)

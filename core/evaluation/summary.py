@@ -59,7 +59,7 @@ def _knobs(metrics: dict[str, Any]) -> str:
     rows = []
     for target, heads in metrics.get("knobs", {}).items():
         for head, report in heads.items():
-            for mode in ("direct", "calibrated"):
+            for mode in (m for m in ("direct", "calibrated") if m in report):
                 r = report[mode]
                 within = f"{r['within_0.02']['value']:.1%}" if "within_0.02" in r else ""
                 rows.append(

@@ -1,4 +1,4 @@
-"""Run the knob over held-out pictures and keep what every measure of it needs."""
+"""Run a knob, or whatever else changes pictures, over held-out ones and keep what every measure of it needs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import numpy as np
 import torch
 
 from core.classifiers.blackbox import BlackBox
-from core.explainers.exaggeration import sweep_batch
-from core.networks.exaggerator import Change, Exaggerator, condition_of
+from core.explainers.changer import Changer
 
 CENTRES = tuple(round(0.05 + 0.1 * k, 2) for k in range(10))  # the ten bins' centres
 
@@ -34,7 +33,7 @@ class SweepTable:
 
 @torch.no_grad()
 def run_sweeps(
-    network: Exaggerator,
+    changer: Changer,
     f: BlackBox,
     witness: BlackBox | None,
     images: np.ndarray,
@@ -44,8 +43,7 @@ def run_sweeps(
     device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> SweepTable:
-    """Sweep every picture of images [N, C, S, S] uint8."""
-    bins, continuous = network.config.bins, network.config.continuous
+    """Sweep every picture of images [N, C, S, S] uint8. mode: one of the changer's."""
     goal = torch.tensor([float(r) for r in requests], device=device)
     kept: dict[str, list[np.ndarray]] = {
         name: []
@@ -65,23 +63,20 @@ def run_sweeps(
     for i, image in enumerate(images):
         x = torch.from_numpy(image)[None].to(device).float() / 255
         p = f.posterior(x)
-        change, achieved = sweep_batch(network, f, x, goal, mode)
-        origin = condition_of(p, bins, continuous)
-        features = network.encode(change.x)
+        change, achieved = changer.sweep(f, x, goal, mode)
         # The way back starts from what f says of x_d and asks for what it said of x.
-        now = condition_of(torch.as_tensor(achieved, dtype=torch.float32, device=x.device), bins, continuous)
-        back: Change = network.change(change.x, features, now, origin.expand(len(goal)))
-        still = network.change(x, network.encode(x), origin, origin).x
+        back = changer.back(f, change.x, torch.as_tensor(achieved, dtype=torch.float32, device=x.device), p)
+        still = changer.still(f, x)
         kept["query"].append(p.cpu().numpy())
         kept["achieved"].append(achieved)
         if witness is not None:
             kept["witness"].append(witness.posterior(change.x).cpu().numpy())
             kept["witness_query"].append(witness.posterior(x).cpu().numpy())
         kept["distance"].append((change.x - x).abs().mean((1, 2, 3)).cpu().numpy())
-        kept["cycle"].append((back.x - x).abs().mean((1, 2, 3)).cpu().numpy())
+        kept["cycle"].append((back - x).abs().mean((1, 2, 3)).cpu().numpy())
         kept["still"].append((still - x).abs().amax((1, 2, 3)).cpu().numpy())
-        kept["embedding"].append(network.embed(x).cpu().numpy())
-        kept["embeddings"].append(features[-1].flatten(1).cpu().numpy().astype(np.float16))
+        kept["embedding"].append(changer.embed(x).cpu().numpy())
+        kept["embeddings"].append(changer.embed(change.x).cpu().numpy().astype(np.float16))
         kept["frames"].append((change.x * 255).round().to(torch.uint8).cpu().numpy())
         if progress is not None:
             progress(i + 1, len(images))

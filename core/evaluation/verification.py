@@ -1,4 +1,4 @@
-"""Face verification accuracy of a knob: changed faces compared with their originals by a face recogniser."""
+"""Face verification accuracy: faces that were changed, compared with their originals by a face recogniser."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ import torch
 from core.evaluation.identity import THRESHOLD, describe_face
 from core.evaluation.interval import bootstrap
 from core.evaluation.sweeps import CENTRES
-from core.explainers.exaggeration import sweep_batch
+from core.explainers.changer import Changer
 from core.explainers.render import render, to_bytes
 from core.images.picture import Prepared
-from core.networks.exaggerator import Exaggerator
 
 
 def verification_report(
-    network: Exaggerator,
+    changer: Changer,
     f: Any,
     views: list[np.ndarray],
     tensors: np.ndarray,
@@ -39,7 +38,7 @@ def verification_report(
     for i, (view, tensor) in enumerate(zip(views, tensors, strict=True)):
         x = torch.from_numpy(tensor)[None].float() / 255
         with torch.no_grad():
-            change, _ = sweep_batch(network, f, x, goal, "direct")
+            change, _ = changer.sweep(f, x, goal, changer.modes[0])
         prepared = Prepared(tensor=x[0].numpy(), view=view, digest="", placement=np.eye(2, 3))
         original = to_bytes(view)
         own = describe_face(original)

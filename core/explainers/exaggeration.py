@@ -9,6 +9,7 @@ is searched, per frame, for the one at which f answers what was asked.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +48,21 @@ class ExaggerationConfig:
     seed: int = 0
 
 
+def check_requests(requests: Sequence[float]) -> np.ndarray:
+    """[K] float64, increasing and distinct. Raises UserError for requests outside (0, 1), and for none."""
+    wanted = np.unique(np.asarray(requests, dtype=np.float64))
+    if not len(wanted) or not ((wanted > 0) & (wanted < 1)).all():
+        raise UserError("The requested probabilities must lie strictly between 0 and 1.")
+    return wanted
+
+
+def add_query(wanted: np.ndarray, query: float) -> tuple[np.ndarray, int]:
+    """The requests with f(x) in its place among them, and that place; a request right beside it gives way."""
+    wanted = wanted[np.abs(wanted - query) > 0.005]
+    requested = np.sort(np.append(wanted, query))
+    return requested, int(np.searchsorted(requested, query))
+
+
 @torch.no_grad()
 def explain(
     subject: Subject, prepared: Prepared, target: str, config: ExaggerationConfig, progress: Progress | None = None
@@ -54,16 +70,12 @@ def explain(
     """Sweep one prepared picture. Raises UserError for an unknown mode or requests outside (0, 1)."""
     if config.mode not in MODES:
         raise UserError(f"There is no mode '{config.mode}'; choose one of {', '.join(MODES)}.")
-    wanted = np.unique(np.asarray(config.requests, dtype=np.float64))
-    if not len(wanted) or not ((wanted > 0) & (wanted < 1)).all():
-        raise UserError("The requested probabilities must lie strictly between 0 and 1.")
+    wanted = check_requests(config.requests)
     start = time.perf_counter()
     f, network = subject.blackbox(target), subject.exaggerator(target, config.head)
     x = torch.from_numpy(prepared.tensor)[None].to(subject.device)
     query = float(f.posterior(x)[0])
-    wanted = wanted[np.abs(wanted - query) > 0.005]
-    requested = np.sort(np.append(wanted, query))
-    origin = int(np.searchsorted(requested, query))
+    requested, origin = add_query(wanted, query)
     goal = torch.as_tensor(requested, dtype=torch.float32, device=x.device)
     change, achieved = sweep_batch(network, f, x, goal, config.mode)
     reached = np.abs(achieved - requested) <= config.tolerance

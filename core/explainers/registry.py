@@ -14,6 +14,7 @@ from core.classifiers.multiclass import MultiClass
 from core.errors import UserError
 from core.images.picture import Prepared
 from core.infills.infill import Infill
+from core.networks.autoencoder import Autoencoder
 from core.networks.exaggerator import Exaggerator
 
 Progress = Callable[[int, int], None]  # (done, of); may raise core.errors.Cancelled
@@ -35,6 +36,10 @@ class Subject(Protocol):
 
     def exaggerator(self, target: str, head: str | None = None) -> Exaggerator:
         """The trained network behind the knob; UserError when there is none."""
+        ...
+
+    def autoencoder(self) -> Autoencoder:
+        """The trained manifold of pictures; UserError when there is none."""
         ...
 
     @property
@@ -86,7 +91,9 @@ def explainers() -> tuple[Explainer, ...]:
     import core.explainers.exaggeration
     import core.explainers.extremal
     import core.explainers.fido
-    import core.explainers.one_vs_one  # noqa: F401
+    import core.explainers.latent_shift
+    import core.explainers.one_vs_one
+    import core.explainers.xgem  # noqa: F401
 
     return tuple(_EXPLAINERS.values())
 

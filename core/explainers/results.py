@@ -45,11 +45,12 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Progressive exaggeration of one picture: K frames from "less" to "more" of a finding.
+    """One picture as K frames from "less" to "more" of a finding: Progressive Exaggeration, xGEM or Latent Shift.
 
     requested, achieved, witness, distance: [K]. `witness` is the answer of an independent network that took no
     part in training (None when the study has none). `distance` is mean |x - x_delta| on [0, 1] at network size.
-    Frame `origin` is the query itself (delta 0).
+    Frame `origin` is what comes of asking for nothing (delta 0): the query itself, or, if not `exact`, the method's
+    reconstruction of it.
     """
 
     study: str
@@ -69,6 +70,12 @@ class Sweep:
     residual: np.ndarray = field(repr=False)  # [K, C, S, S] added after the displacement, canonical tone
     views: np.ndarray = field(repr=False)  # [K, H, W] or [K, H, W, 3] uint8, full resolution, upload's tone
     provenance: Provenance
+    method: str = "exaggeration"
+
+    @property
+    def exact(self) -> bool:
+        """Whether asking for nothing gives back the picture itself, and not a reconstruction."""
+        return float(self.distance[self.origin]) == 0.0
 
     @property
     def delta(self) -> np.ndarray:
@@ -87,7 +94,7 @@ class Sweep:
             for name in ("requested", "delta", "achieved", "distance")
         }
         return {
-            "method": "exaggeration",
+            "method": self.method,
             "study": self.study,
             "target": self.target,
             "head": self.head,
@@ -98,6 +105,7 @@ class Sweep:
             "witness": None if self.witness is None else [round(float(v), 6) for v in self.witness],
             "reached": [bool(v) for v in self.reached],
             "origin": self.origin,
+            "exact": self.exact,
             **self.provenance.to_dict(),
         }
 

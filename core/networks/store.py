@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from core.errors import UserError
+from core.networks.autoencoder import Autoencoder, AutoencoderConfig
 from core.networks.exaggerator import Exaggerator, ExaggeratorConfig, config_dict
 from core.networks.inpainter import Inpainter, InpainterConfig
 from core.networks.translator import Translator, TranslatorConfig
@@ -85,4 +86,20 @@ def load_segmenter(path: Path, device: torch.device | str = "cpu") -> UNet:
         model.load_state_dict(state)
     except (KeyError, TypeError, ValueError, RuntimeError) as fault:
         raise UserError(f"{path} does not hold a segmenter of this version ({fault}).") from None
+    return model.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+
+
+def save_autoencoder(model: Autoencoder, path: Path, **about: Any) -> None:
+    """Write an autoencoder with its shape."""
+    save_weights(model, path, {"autoencoder": model.config.to_dict(), **about})
+
+
+def load_autoencoder(path: Path, device: torch.device | str = "cpu") -> Autoencoder:
+    """A frozen autoencoder in eval mode. Raises UserError when the file is not one of ours."""
+    state, config = read_weights(path)
+    try:
+        model = Autoencoder(AutoencoderConfig(**config["autoencoder"]))
+        model.load_state_dict(state)
+    except (KeyError, TypeError, ValueError, RuntimeError) as fault:
+        raise UserError(f"{path} does not hold an autoencoder of this version ({fault}).") from None
     return model.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)

@@ -23,6 +23,7 @@ IF_THERE = {
     "infill": ("name", "file"),
     "translator": ("choice", "file"),
     "segmenter": ("file",),
+    "autoencoder": ("file",),
     "variant": ("name", "title", "file", "targets"),
     "choice": ("name", "title", "file", "classes"),
     "sample": ("name", "title", "package", "path", "credit"),
@@ -45,6 +46,7 @@ class StudyInfo:
     summary: str
     needs: str = ""
     choices: tuple[str, ...] = ()
+    oracles: tuple[str, ...] = ()
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
@@ -121,5 +123,6 @@ def info_of(settings: dict[str, Any]) -> StudyInfo:
         knobs=tuple(dict.fromkeys(k["target"] for k in settings.get("knob", []))),
         summary=study["summary"],
         choices=tuple(c["name"] for c in settings.get("choice", [])),
+        oracles=tuple(o["target"] for o in settings.get("oracle", [])),
         needs=needs(settings["classifier"]["package"]) if "package" in settings["classifier"] else "",
     )

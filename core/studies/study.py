@@ -27,8 +27,9 @@ from core.images.digits import prepare_digit
 from core.images.picture import Picture, Prepared
 from core.images.prepare import prepare_chest, prepare_face, prepare_photo
 from core.infills.infill import LEARNED, NAMES, Infill
+from core.networks.autoencoder import Autoencoder
 from core.networks.exaggerator import Exaggerator
-from core.networks.store import load_exaggerator, load_segmenter
+from core.networks.store import load_autoencoder, load_exaggerator, load_segmenter
 from core.networks.unet import UNet
 from core.studies.samples import Sample, read_sample
 from core.studies.settings import StudyInfo, as_variant, info_of, read_settings
@@ -288,6 +289,11 @@ class Study:
             self._loaded[key] = make_baseline(self, name, choice)
         return self._loaded[key]
 
+    @property
+    def outlines(self) -> bool:
+        """Whether organs can be outlined."""
+        return "segmenter" in self.settings
+
     def segmenter(self) -> UNet:
         """The network that outlines organs. Raises UserError when the study has none."""
         if "segmenter" not in self.settings:
@@ -298,6 +304,18 @@ class Study:
         file = self.settings["segmenter"]["file"]
         if file not in self._loaded:
             self._loaded[file] = load_segmenter(self.folder / file, self.device)
+        return self._loaded[file]
+
+    def autoencoder(self) -> Autoencoder:
+        """The manifold of pictures for xGEM and Latent Shift. Raises UserError when the study has none."""
+        if "autoencoder" not in self.settings:
+            raise UserError(
+                f"{self.title} has no autoencoder. Train one with: contralens train autoencoder --study {self.name} "
+                "--data DIR --labels CSV --out DIR"
+            )
+        file = self.settings["autoencoder"]["file"]
+        if file not in self._loaded:
+            self._loaded[file] = load_autoencoder(self.folder / file, self.device)
         return self._loaded[file]
 
     def gate(self, prepared: Prepared, picture: Picture | None = None) -> GateResult:

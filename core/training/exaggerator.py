@@ -19,6 +19,7 @@ from torch import Tensor
 from core.classifiers.blackbox import BlackBox
 from core.networks.critic import OrdinalCritic, critic_hinge, generator_hinge
 from core.networks.exaggerator import Change, Exaggerator, ExaggeratorConfig, bin_of, condition_of
+from core.networks.store import load_exaggerator
 from core.training.augment import EXPECTATION_VIEW, diff_augment, random_view
 from core.training.loop import EMA, average_gradients, world
 from core.training.sheet import save_sheet
@@ -49,6 +50,7 @@ class ExaggeratorTraining:
     flip: bool = False
     margin: float = 0.01  # targets stay this far from 0 and 1
     compile: bool = False
+    init: str | None = None  # an exaggerator to take weights over from where the shapes agree
     seed: int = 0
 
 
@@ -84,7 +86,11 @@ class ExaggeratorTrainer:
         torch.manual_seed(training.seed)
         self.config, self.training, self.f, self.device = config, training, f, device
         self.images = torch.from_numpy(images).to(device)
-        self.model = Exaggerator(config).to(device).to(memory_format=torch.channels_last)
+        model = Exaggerator(config)
+        if training.init:
+            old, new = load_exaggerator(Path(training.init)).state_dict(), model.state_dict()
+            model.load_state_dict({n: old[n] if n in old and old[n].shape == t.shape else t for n, t in new.items()})
+        self.model = model.to(device).to(memory_format=torch.channels_last)
         self.critic = (
             OrdinalCritic(config.channels, training.critic_base, config.bins, config.size)
             .to(device)

@@ -19,12 +19,14 @@ from core.data.packed import packed_images
 from core.data.table import LabelledTable, class_numbers
 from core.errors import UserError
 from core.evaluation.classification import classification_report
+from core.networks.autoencoder import SIZES, AutoencoderConfig
 from core.networks.exaggerator import Band, ExaggeratorConfig
 from core.networks.inpainter import InpainterConfig
-from core.networks.store import save_exaggerator, save_infill, save_segmenter, save_translator
+from core.networks.store import save_autoencoder, save_exaggerator, save_infill, save_segmenter, save_translator
 from core.networks.translator import TranslatorConfig
 from core.networks.unet import UNetConfig
 from core.networks.vae_infill import VaeInfillConfig
+from core.training.autoencoder import AutoencoderTrainer, AutoencoderTraining, reconstruction_report
 from core.training.classifier import ClassifierConfig, ClassifierTrainer, predict_logits
 from core.training.exaggerator import ExaggeratorTrainer, ExaggeratorTraining
 from core.training.inpainter import InfillTraining, InpainterTrainer
@@ -192,6 +194,42 @@ def train_infill(
             data=train.describe(), where=source.where,
         )  # fmt: skip
     return outcome
+
+
+def train_autoencoder(
+    source: Source,
+    base: int,
+    latent: int,
+    training: AutoencoderTraining,
+    budget: Budget,
+    out: Path,
+    *,
+    device: str = "cpu",
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> tuple[Outcome, dict[str, Any]]:
+    """Train the autoencoder on the `train` split alone and measure it on `val`; writes `autoencoder.safetensors`,
+    `training.json` and a sheet of samples. base: channels at half resolution; latent: numbers in a code. The report
+    is empty where there are no `val` rows.
+    """
+    place = start_processes(device)
+    if not SIZES[0] <= source.size <= SIZES[1]:
+        raise UserError(f"An autoencoder takes pictures of {SIZES[0]} to {SIZES[1]} pixels, not of {source.size}.")
+    table = source.table()
+    train, val = table.split("train"), table.split("val")
+    if not len(train):
+        raise UserError("The label file has no rows in split 'train'; an autoencoder is trained on those.")
+    config = AutoencoderConfig(source.size, CHANNELS.get(source.modality, 3), base, latent)
+    trainer = AutoencoderTrainer(config, training, source.images(train), place)
+    outcome = run(trainer, budget, out, resume=resume, progress=progress)
+    report = reconstruction_report(trainer.finished(), source.images(val)) if len(val) else {}
+    if is_main():
+        save_autoencoder(trainer.finished(), out / "autoencoder.safetensors")
+        _record(
+            out, outcome, network=config.to_dict(), training=asdict(training), data=train.describe(),
+            where=source.where, val=report,
+        )  # fmt: skip
+    return outcome, report
 
 
 def train_translator(

@@ -22,6 +22,11 @@ def has_choice(info: StudyInfo) -> bool:
     return bool(info.choices)
 
 
+def has_oracle(info: StudyInfo) -> bool:
+    """Whether there is something to turn and something to watch."""
+    return bool(info.knobs and info.oracles)
+
+
 def can_answer(info: StudyInfo) -> bool:
     """Whether its network is there."""
     return not info.needs

@@ -15,6 +15,8 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
+from core.evaluation.heart import HeartSize
+from core.evaluation.outlines import Outlines
 from core.explainers import movement
 from core.explainers.render import to_bytes
 from core.explainers.results import Sweep
@@ -56,13 +58,16 @@ def _no_callback() -> None:
     """The rerun itself is what is wanted; Streamlit asks for a callback to know the state's name."""
 
 
-def knob_data(sweep: Sweep, prepared: Prepared, *, modality: str, budget: int = BUDGET) -> dict[str, Any]:
+def knob_data(
+    sweep: Sweep, prepared: Prepared, *, modality: str, outlines: Outlines | None = None, budget: int = BUDGET
+) -> dict[str, Any]:
     """Everything the browser needs for one sweep, ready for JSON.
 
     prepared: the picture the sweep was made from; its view may have any resolution. Returned: requested, achieved,
     witness, distance, reached, origin, query: as in `Sweep`. base: the original, lossless. changes: for each frame
     a JPEG whose code 128 + 127 v / unit stands for a change of v 8-bit grey levels, or None where nothing changes.
     limit: end of the one colour scale, as a fraction of the grey range. words, movement: a sentence for each frame.
+    organs: outlines of every frame in fractions of the picture, and a sentence on the heart's size; None without any.
     """
     original = to_bytes(resize(prepared.view, *sweep.views.shape[1:3]))
     if sweep.head != "paper":  # the two other heads show the upload itself at delta 0
@@ -96,6 +101,7 @@ def knob_data(sweep: Sweep, prepared: Prepared, *, modality: str, budget: int = 
         "words": [sentence(sweep, i) for i in range(len(sweep.requested))],
         "arrows": (found := arrows(sweep.displacement)),
         "movement": None if found is None else _movements(sweep, prepared, modality),
+        "organs": None if outlines is None else _organs(outlines, sweep.origin),
     }
 
 
@@ -118,6 +124,25 @@ def arrows(displacement: np.ndarray) -> dict[str, Any] | None:
         rows[:, :2] += rows[:, 2:]  # tail -> tip
         frames.append(np.round(rows, 4).tolist())
     return {"gain": int(np.clip(0.09 // longest, 1, 8)), "frames": frames}
+
+
+def _organs(outlines: Outlines, origin: int) -> dict[str, Any]:
+    """Lines of every frame, and what they measure beside what they measured in the original."""
+    frames = [
+        [{"organ": organ, "points": np.round(line, 4).tolist()} for organ, line in lines] for lines in outlines.lines
+    ]
+    return {"frames": frames, "words": [heart_words(outlines.sizes, i, origin) for i in range(len(outlines.sizes))]}
+
+
+def heart_words(sizes: list[HeartSize], index: int, origin: int) -> str:
+    """The heart's size in one frame against that in the original, in a sentence."""
+    now, before = sizes[index], sizes[origin]
+    if not (np.isfinite(now.ctr) and np.isfinite(before.ctr)):
+        return "Heart and lungs were not both found in this frame."
+    ratio, area = f"{now.ctr:.2f}", f"{now.area:.3f}"
+    if index != origin:
+        ratio, area = f"{before.ctr:.2f} → {ratio}", f"{before.area:.3f} → {area}"
+    return f"Cardiothoracic ratio {ratio}, heart area {area} of the chest's width squared, as a network outlines them."
 
 
 def _movements(sweep: Sweep, prepared: Prepared, modality: str) -> list[str]:

@@ -19,6 +19,7 @@ from core.attributions.score import Score
 from core.baselines.baseline import NAMES as BASELINES
 from core.classifiers.gate import GateResult
 from core.errors import UserError
+from core.evaluation.outlines import outline_sweep
 from core.evaluation.randomisation import cascade_maps, spearman
 from core.explainers.masking import at_threshold
 from core.explainers.results import Attribution, MaskResult, Sweep
@@ -93,10 +94,20 @@ def sweep(which: Turn, _prepared: Prepared) -> Sweep:
     return result
 
 
+@st.cache_data(scope="session", max_entries=24, show_spinner=False)
+def oracle_answers(which: Turn, attribute: str, _sweep: Sweep) -> np.ndarray:
+    """[K] what the oracle says of every frame of a sweep."""
+    study = study_named(which.study)
+    with torch.no_grad():
+        return study.oracle(attribute).posterior(torch.from_numpy(_sweep.frames).to(study.device)).cpu().numpy()
+
+
 @st.cache_resource(scope="session", max_entries=6, show_spinner="Packing the pictures …")
 def knob(which: Turn, _prepared: Prepared) -> dict[str, Any]:
     """The same sweep, packed for the browser."""
-    return knob_data(sweep(which, _prepared), _prepared, modality=study_named(which.study).modality)
+    study, found = study_named(which.study), sweep(which, _prepared)
+    outlines = outline_sweep(study.segmenter(), _prepared, found) if study.outlines else None
+    return knob_data(found, _prepared, modality=study.modality, outlines=outlines)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 // back as the state "frame". `data` is made by dashboard/parts/knob.py, where its fields are described.
 
 // Display choices outlive one sweep: a reader who inverted the film wants the next one inverted as well.
-const taste = { invert: false, overlay: false, opacity: 0.6, arrows: false };
+const taste = { invert: false, overlay: false, opacity: 0.6, arrows: false, organs: false };
 const RELEASE_MS = 220; // arrow keys held down are one release, not twenty
 
 class Knob {
@@ -50,6 +50,8 @@ class Knob {
     this.root.querySelectorAll('[data-show="side"]').forEach((n) => (n.hidden = data.modality !== "chest"));
     this.one('[data-row="witness"]').hidden = !data.witness;
     this.one('[data-do="arrows"]').hidden = !data.arrows;
+    this.one('[data-do="organs"]').hidden = !data.organs;
+    this.one('p[data-show="organs"]').hidden = !data.organs;
     this.show("less", `◂ less ${data.target}`);
     this.show("more", `more ${data.target} ▸`);
     this.show("of", data.colour ? "in brightness, changed − original" : "changed − original");
@@ -103,7 +105,7 @@ class Knob {
       if (e.target.dataset.set === "frame") this.release();
     });
     on(document, "keydown", (e) => {
-      const action = { d: "overlay", i: "invert", a: "arrows" }[e.key.toLowerCase()];
+      const action = { d: "overlay", i: "invert", a: "arrows", o: "organs" }[e.key.toLowerCase()];
       if (action && !typing(e) && !this.one(`[data-do="${action}"]`).hidden) this.act(action);
     });
     const curve = this.one(".curve svg");
@@ -189,8 +191,9 @@ class Knob {
   paint() {
     this.numbers();
     this.curve();
-    for (const name of ["invert", "overlay", "arrows"]) this.one(`[data-do="${name}"]`).setAttribute("aria-pressed", taste[name]);
+    for (const name of ["invert", "overlay", "arrows", "organs"]) this.one(`[data-do="${name}"]`).setAttribute("aria-pressed", taste[name]);
     this.arrows();
+    this.organs();
     if (!this.base) return;
     const ready = this.changes[this.index] !== null || !this.data.changes[this.index];
     this.one('[data-show="waiting"]').hidden = ready;
@@ -271,6 +274,21 @@ class Knob {
     draw(d);
   }
 
+  // The original's outlines on the original; on the changed picture its own, and where the heart was before.
+  organs() {
+    const { organs, width, height, origin } = this.data;
+    const draw = (panel, kind, frame) => {
+      const lines = taste.organs && organs ? organs.frames[frame].filter((line) => line.organ === kind.split(/[.:]/)[0]) : [];
+      const d = lines.map(({ points }) => "M" + points.map(([x, y]) => `${x * width} ${y * height}`).join("L") + "Z");
+      this.one(`[data-panel="${panel}"] .organ.${kind}`).setAttribute("d", d.join(""));
+    };
+    for (const kind of ["lungs", "heart"]) {
+      draw("original", kind, origin);
+      draw("changed", kind === "heart" ? "heart:not(.was)" : kind, this.index);
+    }
+    draw("changed", "heart.was", origin);
+  }
+
   // --- numbers and curve ---------------------------------------------------------------------------------------
 
   numbers() {
@@ -282,6 +300,7 @@ class Knob {
     this.show("answer", `classifier ${percent(data.achieved[i])}`);
     this.show("words", data.words[i]);
     this.show("movement", data.movement?.[i] ?? "");
+    this.show("organs", data.organs?.words[i] ?? "");
     this.show("extent", atOrigin ? "no change" : `mean change ${(100 * data.distance[i]).toFixed(1)} % of the grey range`);
     this.show("layers", [taste.overlay ? "overlay on" : "", taste.arrows && data.arrows ? `movement × ${data.arrows.gain}` : ""].filter(Boolean).join("  ·  "));
     const altered = this.window.centre !== 0.5 || this.window.width !== 1;

@@ -1,0 +1,110 @@
+"""A cohort as one ZIP file: pictures and a CSV. Read in memory; nothing of it is written anywhere."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import Any
+
+from core.errors import UserError
+from core.evaluation.audit import AuditTask, check_task, summarise
+from core.evaluation.engine import Record, attempt
+
+MOST_PICTURES = 5000
+MOST_BYTES = 200 * 2**20  # of one unpacked member: larger than any radiograph, smaller than a bomb
+
+
+class CohortZip:
+    """The rows of the CSV in a ZIP, and the bytes of each row's picture."""
+
+    def __init__(self, data: bytes) -> None:
+        """Raises UserError when this is not a ZIP, has no CSV or several, or a CSV without `file` or rows."""
+        try:
+            self._zip = zipfile.ZipFile(io.BytesIO(data))
+        except zipfile.BadZipFile:
+            raise UserError("This is not a ZIP file; pack the pictures and one CSV into one.") from None
+        names = [i.filename for i in self._zip.infolist() if not i.is_dir() and not i.filename.startswith("__MACOSX")]
+        tables = [n for n in names if n.lower().endswith(".csv")]
+        if len(tables) != 1:
+            raise UserError(f"The ZIP needs exactly one CSV, it has {len(tables)}.")
+        if len(names) - 1 > MOST_PICTURES:
+            raise UserError(
+                f"The ZIP holds {len(names) - 1} files; the page takes {MOST_PICTURES}. "
+                "`contralens audit` takes any number."
+            )
+        try:
+            reader = csv.DictReader(io.StringIO(self._bytes(tables[0]).decode("utf-8-sig")))
+            self.rows = [{k: (v or "").strip() for k, v in row.items() if k} for row in reader]
+        except (UnicodeDecodeError, csv.Error):
+            raise UserError(f"{tables[0]} is not a CSV file in UTF-8; save it as one.") from None
+        self.columns = tuple(n for n in (reader.fieldnames or ()) if n)
+        if "file" not in self.columns:
+            raise UserError(f"{tables[0]} has no column 'file'; add one with the image file names.")
+        if not self.rows:
+            raise UserError(f"{tables[0]} has a header but no rows.")
+        root = PurePosixPath(tables[0]).parent
+        # Names count from the CSV, or from the root of the ZIP.
+        self._at = {n: n for n in names} | {
+            str(PurePosixPath(n).relative_to(root)): n for n in names if _under(n, root)
+        }
+
+    def picture(self, name: str) -> bytes:
+        """The bytes of one row's picture. Raises UserError when it is not there or too large."""
+        if name not in self._at:
+            raise UserError(f"{name} is named in the CSV and not in the ZIP.")
+        return self._bytes(self._at[name])
+
+    def _bytes(self, name: str) -> bytes:
+        if self._zip.getinfo(name).file_size > MOST_BYTES:
+            raise UserError(f"{name} would unpack to more than {MOST_BYTES >> 20} MB.")
+        try:
+            return self._zip.read(name)
+        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError) as fault:
+            raise UserError(f"{name} cannot be unpacked ({fault}).") from None
+
+
+def audit_zip(
+    task: AuditTask, cohort: CohortZip, column: str, *, seed: int = 0, progress: Callable[[int, int], None]
+) -> dict[str, Any]:
+    """`audit_cohort` over a ZIP: the same report. column: which one holds the attribute, 0, 1 or blank.
+
+    Raises UserError for a column that is missing or not 0/1, and when no picture could be measured; whatever
+    `progress` raises ends it.
+    """
+    check_task(task)
+    if column not in cohort.columns:
+        raise UserError(f"The CSV has no column '{column}'; it has: {', '.join(cohort.columns)}.")
+    values = {row[column] for row in cohort.rows}
+    if not values <= {"0", "1", "", "0.0", "1.0"}:
+        odd = sorted(values - {"0", "1", "", "0.0", "1.0"})[0]
+        raise UserError(f"Column '{column}' of the CSV is not 0/1: it holds '{odd}'.")
+    known = [row for row in cohort.rows if row[column]]
+    records: list[Record] = []
+    failed = []
+    for i, row in enumerate(known):
+        record = _one(task, cohort, row | {"index": i, "attribute": int(float(row[column]))})
+        if "failed" in record:
+            failed.append({"file": record["file"], "why": record["failed"]})
+        else:
+            records.append(record)
+        progress(i + 1, len(known))
+    if not records:
+        why = failed[0]["why"] if failed else f"no row says what '{column}' is"
+        raise UserError(f"None of the pictures could be measured: {why}")
+    unknown = len(cohort.rows) - len(known)
+    return summarise(task, records, seed=seed) | {"failed": failed, "rows_without_attribute": unknown}
+
+
+def _one(task: AuditTask, cohort: CohortZip, row: dict[str, Any]) -> Record:
+    try:
+        data = cohort.picture(row["file"])
+    except UserError as fault:
+        return {"index": row["index"], "file": row["file"], "failed": str(fault)}
+    return attempt(task, row | {"bytes": data})
+
+
+def _under(name: str, root: PurePosixPath) -> bool:
+    return PurePosixPath(name).is_relative_to(root)

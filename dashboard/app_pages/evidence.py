@@ -1,0 +1,144 @@
+"""Evidence: what was measured of the knobs, beside what the paper printed; the shipped results or a user's own."""
+
+import json
+from typing import Any
+
+import streamlit as st
+
+from core.attributions.methods import METHODS
+from core.errors import UserError
+from core.evaluation.published import WHY_NOT
+from core.studies.study import label
+from dashboard.parts import charts, evidence
+from dashboard.parts.choice import choose_study, has_knob
+from dashboard.parts.mask_table import interval
+
+PLAIN = {"displayModeBar": False}
+SALIENCY = {
+    "knob": "the knob: |most − least|", "gradient": "gradient", "ig": METHODS["ig"].title, "smoothgrad": "SmoothGrad",
+    "gradcam": "Grad-CAM", "fido": "FIDO", "random": "random order",
+}  # fmt: skip
+
+
+def main() -> None:
+    """Choose a study or bring a metrics.json, then everything it holds."""
+    try:
+        study = choose_study(has_knob)
+        if study is None:
+            return
+        with st.popover("Show my own results", icon=":material/upload_file:"):
+            file = st.file_uploader("metrics.json, as `contralens evaluate` writes it", type=["json"], key="metrics")
+        metrics = study.metrics if file is None else own(file.getvalue())
+        if not metrics.get("knobs"):
+            st.info("No knob has been measured here yet: `contralens evaluate` does it.")
+            return
+        for target in metrics["knobs"]:
+            st.markdown(f"## {evidence.heading(target)}")
+            knob(metrics, target)
+            heart(metrics, target)
+            saliency(metrics, target)
+        ablation(metrics)
+    except UserError as fault:
+        st.error(str(fault))
+
+
+def own(data: bytes) -> dict[str, Any]:
+    """An uploaded metrics.json. Raises UserError when it is something else."""
+    try:
+        found = json.loads(data)
+    except (UnicodeDecodeError, json.JSONDecodeError):
+        raise UserError("This is not a JSON file; upload the metrics.json that `contralens evaluate` wrote.") from None
+    if not isinstance(found, dict) or not isinstance(found.get("knobs", {}), dict):
+        raise UserError("This JSON is not a metrics.json of Contralens; `contralens evaluate` writes one.")
+    return found
+
+
+def knob(metrics: dict[str, Any], target: str) -> None:
+    """The tables of the methods and the plots of asked for against achieved."""
+    heads = metrics["knobs"][target]
+    rows = evidence.knob_rows(metrics, target)
+    st.dataframe(rows, hide_index=True)
+    first = next(iter(heads.values()))
+    features = first.get("frechet", {}).get("features", "no network")
+    st.caption(f"{evidence.about(first | {'n': first['direct']['n']})}. FD: Fréchet distance, features of {features}.")
+    published = evidence.paper_rows(target)
+    if published:
+        with st.expander("What the paper printed for its own data, and why the two may not be compared"):
+            st.dataframe(published, hide_index=True)
+            st.caption(WHY_NOT)
+    figures = [
+        charts.response(part["requests"], part["curve"], part.get("witness_curve"), title=f"{head}, {mode}")
+        for head, found in heads.items()
+        for mode, part in found.items()
+        if isinstance(part, dict) and "requests" in part and "curve" in part
+    ]
+    for start in range(0, len(figures), 4):
+        for column, figure in zip(st.columns(4), figures[start : start + 4], strict=False):
+            column.plotly_chart(figure, config=PLAIN, alt=figure.layout.title.text)
+
+
+def heart(metrics: dict[str, Any], target: str) -> None:
+    """Heart size against the condition; the four groups and their tests (Figure 4 a, b)."""
+    report = metrics.get("heart", {}).get(target)
+    if report is None:
+        return
+    st.markdown("### Does the heart grow?")
+    size = st.segmented_control(
+        "Size", list(evidence.SIZES), key=f"size-{target}", default="ctr", required=True,
+        format_func=evidence.SIZES.__getitem__, label_visibility="collapsed",
+    )  # fmt: skip
+    found = report[size]
+    st.markdown(
+        f"Over the whole range of probabilities asked for, the {evidence.SIZES[size]} changes by "
+        f"**{interval(found['slope'], 'fine')}** a picture on average; it rises in "
+        f"{interval(found['rising'], 'share')} of the {found['n']} pictures with both organs found in every frame."
+    )
+    left, right = st.columns(2)
+    left.plotly_chart(evidence.trend_figure(report, size), config=PLAIN, alt="Heart size against the condition")
+    right.plotly_chart(evidence.groups_figure(report, size), config=PLAIN, alt="Heart size in four groups")
+    st.dataframe(evidence.test_rows(report, size), hide_index=True)
+    dice = metrics.get("segmenter", {})
+    parts = [
+        f"{o} {interval(v['dice'], 'number')} (n = {v['n']})"
+        for o, v in dice.items()
+        if isinstance(v, dict) and "dice" in v
+    ]
+    st.caption(
+        f"{evidence.about(report)}, {report['head']} head, {report['mode']}. Every frame was outlined anew by a U-Net"
+        + (f", Dice on held-out pictures: {', '.join(parts)}." if parts else ", whose Dice has not been measured.")
+        + " Groups are by the data's label; a large cohort makes any difference significant, so read the effect sizes."
+    )
+
+
+def saliency(metrics: dict[str, Any], target: str) -> None:
+    """Deletion curves of the knob's map and of other maps (Figure 4 c)."""
+    report = metrics.get("saliency", {}).get(target)
+    if report is None:
+        return
+    st.markdown("### Does the knob point at what matters?")
+    left, right = st.columns([1.4, 1])
+    left.plotly_chart(evidence.deletion_figure(report, SALIENCY), config=PLAIN, alt="Deletion curves")
+    rows = [
+        {"map": SALIENCY.get(name, name), "area under the curve ↓": interval(found["area"], "number")}
+        for name, found in report["methods"].items()
+    ]
+    right.dataframe(rows, hide_index=True)
+    right.caption(
+        f"{evidence.about(report)}. The most important pixels of each map are replaced by uniform noise, the same for "
+        f"all; what falls fastest found what the classifier of {label(target)} needs, or what noise disturbs most."
+    )
+
+
+def ablation(metrics: dict[str, Any]) -> None:
+    """Table 6, on our own data and budget."""
+    for target, found in metrics.get("ablation", {}).items():
+        rows = found.get("rows", found) if isinstance(found, dict) else found
+        if not isinstance(rows, list):
+            continue
+        st.markdown(f"### What do the losses do? {evidence.heading(target)}")
+        st.dataframe(rows, hide_index=True)
+        if isinstance(found, dict):
+            st.caption(evidence.about(found))
+
+
+main()
