@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,17 @@ def idx_images(table: LabelledTable) -> np.ndarray:
     parts = {part: _read(table.folder, part, "images-idx3", 3) for part in PARTS}
     rows = [name.rsplit("-", 1) for name in table.files]
     return np.stack([parts[part][int(number)] for part, number in rows])[:, None]
+
+
+def idx_picture(folder: Path, name: str) -> np.ndarray:
+    """[1, 28, 28] uint8 of one row of an `idx_table`, by its name; the file it is in stays in memory."""
+    part, number = name.rsplit("-", 1)
+    return _kept_images(folder, part)[int(number)][None]
+
+
+@lru_cache(maxsize=2)
+def _kept_images(folder: Path, part: str) -> np.ndarray:
+    return _read(folder, part, "images-idx3", 3)
 
 
 def _find(folder: Path, part: str, kind: str) -> Path | None:

@@ -9,13 +9,13 @@ from core.data.table import LabelledTable, read_table
 from core.errors import UserError
 
 
-def open_table(data: Path, labels: Path | None) -> LabelledTable:
+def open_table(data: Path, labels: Path | None, *, missing_ok: bool = False) -> LabelledTable:
     """A folder of pictures with a CSV, or MNIST's idx files, which bring their labels with them.
 
-    Raises UserError when neither is there.
+    missing_ok: see `read_table`. Raises UserError when neither is there.
     """
     if labels is not None:
-        return read_table(data, labels)
+        return read_table(data, labels, missing_ok=missing_ok)
     if has_idx(data):
         return idx_table(data)
     raise UserError(f"{data} holds no idx files, so its labels must come from a CSV: pass one with --labels.")

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Callable
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -121,15 +124,19 @@ def read_table(folder: Path, labels: Path, *, missing_ok: bool = False) -> Label
     try:
         with labels.open(newline="", encoding="utf-8-sig") as handle:
             reader = csv.DictReader(handle)
-            rows = list(reader)
-            names = list(reader.fieldnames or [])
+            names = [n for n in reader.fieldnames or [] if n]
+            # Column by column: a dictionary for each row of a large cohort takes more than its pictures do.
+            found: dict[str, list[str]] = {n: [] for n in names}
+            for row in reader:
+                for n, values in found.items():
+                    values.append(sys.intern((row[n] or "").strip()))
     except (UnicodeDecodeError, csv.Error):
         raise UserError(f"{labels} is not a CSV file in UTF-8; save it as one.") from None
     if "file" not in names:
         raise UserError(f"{labels} has no column 'file'; add one with the image file names.")
-    if not rows:
+    files = found["file"]
+    if not files:
         raise UserError(f"{labels} has a header but no rows.")
-    files = [(r["file"] or "").strip() for r in rows]
     if "" in files:
         raise UserError(f"{labels} has a row without a file name, row {files.index('') + 2}.")
     missing = [name for name in files if not (folder / name).is_file()]
@@ -138,7 +145,7 @@ def read_table(folder: Path, labels: Path, *, missing_ok: bool = False) -> Label
             f"{labels} names {len(missing)} files that are not in {folder}, {missing[0]} first; "
             "pass the folder that holds them with --data."
         )
-    columns = {n: tuple((r[n] or "").strip() for r in rows) for n in names if n}
+    columns = {n: tuple(values) for n, values in found.items()}
     return LabelledTable(folder, columns["file"], columns)
 
 
@@ -151,19 +158,30 @@ def class_numbers(table: LabelledTable, classes: tuple[str, ...]) -> tuple[np.nd
 def load_images(
     table: LabelledTable,
     prepare: Callable[[Path], np.ndarray],
-    *,
     progress: Callable[[int, int], None] | None = None,
+    *,
     workers: int = 2,
-) -> np.ndarray:
-    """[N, C, H, W] uint8, every image brought through `prepare` (path -> [C, H, W] float32 in [0, 1])."""
+) -> Iterator[np.ndarray]:
+    """[C, H, W] uint8, one a row, each brought through `prepare` (path -> [C, H, W] float32 in [0, 1]).
+
+    Only a few are decoded ahead of the one that is handed out.
+    """
 
     def one(name: str) -> np.ndarray:
         return np.rint(prepare(table.folder / name) * 255.0).astype(np.uint8)
 
-    images: list[np.ndarray] = []
+    names = iter(table.files)
     with ThreadPoolExecutor(workers) as pool:
-        for image in pool.map(one, table.files):
-            images.append(image)
-            if progress is not None:
-                progress(len(images), len(table))
-    return np.stack(images)
+        ahead = deque(pool.submit(one, name) for name in islice(names, 4 * workers))
+        done = 0
+        try:
+            while ahead:
+                image = ahead.popleft().result()
+                ahead.extend(pool.submit(one, name) for name in islice(names, 1))
+                done += 1
+                if progress is not None:
+                    progress(done, len(table))
+                yield image
+        finally:
+            for waiting in ahead:
+                waiting.cancel()

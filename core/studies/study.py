@@ -241,6 +241,13 @@ class Study:
                 return self._classifier(oracle["file"]).target(target)
         raise UserError(f"{self.title} has no oracle for '{target}'; it has: {', '.join(self.oracles) or 'none'}.")
 
+    def positive(self, attribute: str) -> str:
+        """What an oracle's 1 means, in a word: 'male', 'PA'."""
+        for oracle in self.settings.get("oracle", []):
+            if oracle["target"] == attribute:
+                return oracle.get("positive", label(attribute))
+        return label(attribute)
+
     def heads(self, target: str) -> tuple[str, ...]:
         """The output heads there are checkpoints for; the first is the one that is shown by default."""
         return tuple(k["head"] for k in self.settings.get("knob", []) if k["target"] == target)

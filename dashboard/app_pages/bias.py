@@ -72,14 +72,14 @@ def one_picture(study: Study, place: upload.Place, target: str, attribute: str) 
             own = "  (the picture)" if i == sweep.origin else ""
             column.image(
                 sweep.views[i], width="stretch",
-                caption=f"{label(target)} {percent(sweep.achieved[i])}{own}  \n{label(attribute)} {percent(seen[i])}",
+                caption=f"{label(target)} {percent(sweep.achieved[i])}{own}  \n{study.positive(attribute)} {percent(seen[i])}",
             )  # fmt: skip
     if not sweeps:
         st.info("Choose a classifier to turn.")
         return
     left, right = st.columns([1.3, 1])
     left.plotly_chart(
-        bias.oracle_figure(sweeps, answers, attribute), config={"displayModeBar": False},
+        bias.oracle_figure({names[n]: s for n, s in sweeps.items()}, [*answers.values()], study.positive(attribute)), config={"displayModeBar": False},
         alt=f"What the oracle says of {label(attribute)} as the knob turns",
     )  # fmt: skip
     right.markdown(

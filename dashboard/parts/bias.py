@@ -26,26 +26,27 @@ def picked(sweep: Sweep) -> list[int]:
     return frames
 
 
-def oracle_figure(sweeps: dict[str, Sweep], answers: dict[str, np.ndarray], attribute: str) -> go.Figure:
+def oracle_figure(sweeps: dict[str, Sweep], answers: list[np.ndarray], attribute: str) -> go.Figure:
     """What the oracle says of every frame, against what f says, one line a classifier.
 
-    answers: [K] of the oracle for each sweep's frames. A classifier that leans on the attribute moves it.
+    sweeps: by the classifier's name; answers: [K] of the oracle for each sweep's frames, in the same order. A
+    classifier that leans on the attribute moves it.
     """
     figure = go.Figure()
-    for colour, (name, sweep) in zip(COLOURS, sweeps.items(), strict=False):
+    for colour, (name, sweep), seen in zip(COLOURS, sweeps.items(), answers, strict=False):
         figure.add_scatter(
-            x=sweep.achieved, y=answers[name], mode="lines+markers", name=name, line={"color": colour, "width": 2.5},
+            x=sweep.achieved, y=seen, mode="lines+markers", name=name, line={"color": colour, "width": 2.5},
             hovertemplate="classifier %{x:.0%}, oracle %{y:.0%}<extra>" + name + "</extra>",
         )  # fmt: skip
         i = sweep.origin
         figure.add_scatter(
-            x=[sweep.achieved[i]], y=[answers[name][i]], mode="markers", showlegend=False, hoverinfo="skip",
+            x=[sweep.achieved[i]], y=[seen[i]], mode="markers", showlegend=False, hoverinfo="skip",
             marker={"symbol": "diamond", "size": 11, "color": colour, "line": {"width": 1, "color": "white"}},
         )  # fmt: skip
     axis = {"range": [-0.02, 1.02], "tickformat": ".0%"}
     figure.update_layout(
         xaxis={"title": "the classifier says", **axis},
-        yaxis={"title": f"the oracle says {label(attribute)}", **axis},
+        yaxis={"title": f"the oracle says {attribute}", **axis},
         legend={"orientation": "h", "y": 1.12}, margin={"l": 10, "r": 10, "t": 30, "b": 10}, height=320,
     )  # fmt: skip
     return figure

@@ -70,7 +70,7 @@ def knob_data(
     organs: outlines of every frame in fractions of the picture, and a sentence on the heart's size; None without any.
     """
     original = to_bytes(resize(prepared.view, *sweep.views.shape[1:3]))
-    if sweep.head != "paper":  # the two other heads show the upload itself at delta 0
+    if sweep.exact:  # the upload itself is shown at delta 0
         original = sweep.views[sweep.origin]
     change = sweep.views.astype(np.int16) - original.astype(np.int16)
     unit = max(1, int(np.abs(change).max(initial=0)))

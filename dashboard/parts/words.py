@@ -20,7 +20,7 @@ def duration(seconds: float) -> str:
 def sentence(sweep: Sweep, frame: int) -> str:
     """What frame `frame` shows: what was asked for, what came, whether it was reached, how much changed."""
     now, before = percent(sweep.achieved[frame]), percent(sweep.query)
-    if frame == sweep.origin and sweep.head != "paper":
+    if frame == sweep.origin and sweep.exact:
         return f"This is the uploaded picture. The classifier gives “{label(sweep.target)}” {before}."
     asked = percent(sweep.requested[frame])
     step, came = float(sweep.requested[frame]) - sweep.query, float(sweep.achieved[frame]) - sweep.query
@@ -38,7 +38,7 @@ def caption(sweep: Sweep, frame: int) -> str:
     """A few words under a picture in an export, in plain spaces."""
     name, now = label(sweep.target), percent(sweep.achieved[frame]).replace("\u00a0", " ")
     if frame == sweep.origin:
-        return f"original: {name} {now}"
+        return f"{'original' if sweep.exact else 'reconstruction'}: {name} {now}"
     return f"asked for {percent(sweep.requested[frame])}: {name} {now}".replace("\u00a0", " ")
 
 

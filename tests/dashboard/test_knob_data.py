@@ -64,7 +64,7 @@ def test_a_budget_that_is_tight_makes_it_smaller(sweep):
 
 
 def test_the_papers_head_is_compared_with_the_upload_not_with_its_own_copy(sweep):
-    redrawn = replace(sweep, head="paper")
+    redrawn = replace(sweep, head="paper", distance=sweep.distance + 0.03)
     upload = np.full((50, 50), 0.5, np.float32)
     data = knob_data(redrawn, seen(sweep, upload), modality="chest")
     assert (decode(data["base"]["data"]) == 128).all()

@@ -68,5 +68,6 @@ def test_no_witness_no_claim():
 
 
 def test_the_papers_head_redraws_even_the_original():
-    sweep = replace(fake.sweep_of(0.22), head="paper")
+    sweep = fake.sweep_of(0.22)
+    sweep = replace(sweep, head="paper", distance=sweep.distance + 0.03)
     assert sentence(sweep, sweep.origin).startswith("Asked for")

@@ -181,11 +181,12 @@ def test_the_digest_knows_names_and_labels():
 def test_pictures_come_in_the_order_of_the_table(tmp_path):
     found = LabelledTable(tmp_path, ("b", "a", "c"), {"file": ("b", "a", "c")})
     heard = []
-    images = load_images(
+    pictures = load_images(
         found,
         lambda path: np.full((1, 2, 2), {"a": 0.0, "b": 0.5, "c": 1.0}[path.name], np.float32),
         progress=lambda i, n: heard.append((i, n)),
     )
+    images = np.stack(list(pictures))
     assert images.dtype == np.uint8
     assert images[:, 0, 0, 0].tolist() == [128, 0, 255]
     assert heard == [(1, 3), (2, 3), (3, 3)]
