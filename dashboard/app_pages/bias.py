@@ -69,19 +69,20 @@ def one_picture(study: Study, place: upload.Place, target: str, attribute: str) 
         st.markdown(f"**{names[name].capitalize()}**, which gives this picture {percent(sweep.query)} {label(target)}")
         frames = bias.picked(sweep)
         for column, i in zip(st.columns(bias.FRAMES), frames, strict=False):
-            own = "  (the picture)" if i == sweep.origin else ""
+            asked = f"{label(target)} {percent(sweep.achieved[i])}" + ("  (the picture)" if i == sweep.origin else "")
             column.image(
-                sweep.views[i], width="stretch",
-                caption=f"{label(target)} {percent(sweep.achieved[i])}{own}  \n{study.positive(attribute)} {percent(seen[i])}",
+                sweep.views[i], width="stretch", caption=f"{asked}  \n{study.positive(attribute)} {percent(seen[i])}",
             )  # fmt: skip
     if not sweeps:
         st.info("Choose a classifier to turn.")
         return
     left, right = st.columns([1.3, 1])
+    figure = bias.oracle_figure(
+        {names[n]: found for n, found in sweeps.items()}, list(answers.values()), study.positive(attribute)
+    )
     left.plotly_chart(
-        bias.oracle_figure({names[n]: s for n, s in sweeps.items()}, [*answers.values()], study.positive(attribute)), config={"displayModeBar": False},
-        alt=f"What the oracle says of {label(attribute)} as the knob turns",
-    )  # fmt: skip
+        figure, config={"displayModeBar": False}, alt=f"What the oracle says of {label(attribute)} as the knob turns"
+    )
     right.markdown(
         f"A flat line means that this knob, on this picture, does not touch what the oracle reads as "
         f"{label(attribute)}. One picture proves nothing either way; “{VIEWS['measured']}” has the counts."
