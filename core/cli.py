@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from core.commands import (
+    ablate,
     audit,
     bench,
     evaluate,
@@ -35,6 +36,7 @@ app.command("studies")(studies.studies)
 app.command("predict")(predict.predict)
 app.command("references")(references.references)
 app.command("evaluate")(evaluate.evaluate)
+app.command("ablate")(ablate.ablate)
 app.command("audit")(audit.audit)
 app.command("bench")(bench.bench)
 

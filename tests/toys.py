@@ -221,6 +221,30 @@ class TintNetwork(torch.nn.Module):
         return Change(x + residual, x.new_zeros(k, 2, *x.shape[-2:]), residual.expand_as(x))
 
 
+class LinearAutoencoder:
+    """G(z) = GROUND + z A with orthonormal rows A, of which the first is even brightness: all of it is known by hand.
+
+    mu(x) is the foot of the perpendicular, so that pictures made by `decode` come back exactly.
+    """
+
+    def __init__(self, size: int = 32, latent: int = 3, seed: int = 0, channels: int = 1) -> None:
+        columns = torch.randn(channels * size * size, latent, generator=torch.Generator().manual_seed(seed))
+        columns[:, 0] = 1
+        self.rows = torch.linalg.qr(columns).Q.T  # [D, C * S * S]
+        self.rows[0] *= self.rows[0, 0].sign()
+        self.shape = (channels, size, size)
+
+    def embed(self, x: Tensor) -> Tensor:
+        return (x - GROUND).flatten(1) @ self.rows.T
+
+    def decode(self, z: Tensor) -> Tensor:
+        return GROUND + (z @ self.rows).view(-1, *self.shape)
+
+    def slope(self, f: BrightnessBox) -> Tensor:
+        """[D] d logit / dz of a box that is linear in the picture."""
+        return f.logit(self.rows.view(-1, *self.shape)) - f.logit(torch.zeros(1, *self.shape))
+
+
 @dataclass
 class ToySubject:
     """What an explainer may ask of a study, out of a formula and any network."""
@@ -242,6 +266,9 @@ class ToySubject:
 
     def infill(self, name: str) -> Infill:
         return toy_infill(name)
+
+    def autoencoder(self) -> LinearAutoencoder:
+        return LinearAutoencoder()
 
 
 def prepared_disc(size: int = 32, radius: float = 0.25, intensity: float = 0.6, view: int = 96) -> Prepared:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -11,7 +13,7 @@ STEPS = 128
 CHUNK = 256  # pictures a pass
 
 
-def integrated_gradients(score: Score, x: Tensor, baselines: Tensor, steps: int = STEPS) -> Tensor:
+def integrated_gradients(score: Callable[[Tensor], Tensor], x: Tensor, baselines: Tensor, steps: int = STEPS) -> Tensor:
     """(x - x0) times the mean gradient along the straight line from the baseline, by the trapezoid rule.
 
     x: [N, C, H, W]; baselines: [N, B, C, H, W], averaged over B; steps: intervals, so steps + 1 gradients.

@@ -19,7 +19,9 @@ from core.errors import UserError
 
 @dataclass(frozen=True)
 class Method:
-    """One attribution. complete: whether its map should sum to S(x) - S(baseline); units: of a pixel's value."""
+    """One attribution. complete: whether its map should sum to S(x) - S(baseline); units: of a pixel's value; alone:
+    the method that it is, exactly or in expectation, against a single picture.
+    """
 
     name: str
     title: str
@@ -27,6 +29,7 @@ class Method:
     complete: bool
     units: str
     run: Callable[[Score, Tensor, Tensor], Tensor]
+    alone: str | None = None
 
 
 _CHANGE = "logits this pixel adds against the baseline"
@@ -39,10 +42,10 @@ METHODS = {
             "occlusion", "Occlusion", "Zeiler and Fergus, ECCV 2014", False,
             "logits lost when a window here is replaced, a pixel of it", occlusion,
         ),
-        Method("deepshap", "DeepSHAP", "Lundberg and Lee, NeurIPS 2017", True, _CHANGE, deeplift),
+        Method("deepshap", "DeepSHAP", "Lundberg and Lee, NeurIPS 2017", True, _CHANGE, deeplift, alone="deeplift"),
         Method(
             "eg", "Expected Gradients", "Erion et al., Nature Machine Intelligence 2021", True, _CHANGE,
-            expected_gradients,
+            expected_gradients, alone="ig",
         ),
         Method("gradient", "Gradient", "Simonyan et al., ICLR 2014", False, "logits per unit of grey", gradient),
     )

@@ -52,10 +52,14 @@ def audit(
     opened = open_study(study if names[0] == MAIN else f"{study}:{names[0]}")
     if target is None and not opened.knobs:
         raise UserError(f"{opened.title} has no trained knob to turn.")
+    if (Path(study) / "study.toml").is_file():
+        study = str(Path(study).resolve())  # workers on other machines, and resumed runs, start elsewhere
     task = AuditTask(
         study, target or opened.knobs[0], attribute, names, _names(by), mode, aligned, choose_device(device)
     )
-    table = _rows(read_table(data, labels, missing_ok=True), split, pictures, seed)
+    table = read_table(data, labels, missing_ok=True)
+    split = split or ("test" if "split" in table.columns else "all")
+    table = _rows(table, split, pictures, seed)
     bar = Bar()
     report = audit_cohort(
         task, table, out, engine=engine, address=address, resume=resume, seed=seed,
@@ -65,7 +69,7 @@ def audit(
     write_csv(report, out / "audit.csv")
     write_plot(report, out / "audit.png")
     if record:
-        _record(opened.folder, report, table, split or "test", seed)
+        _record(opened.folder, report, table, split, seed)
     if as_json:
         print_json(report)
         return
@@ -77,10 +81,10 @@ def audit(
 def _rows(table: LabelledTable, split: str, pictures: int, seed: int) -> LabelledTable:
     import numpy as np
 
-    if (split and split != "all") or (not split and "split" in table.columns):
-        table = table.split(split or "test")
+    if split != "all":
+        table = table.split(split)
     if not len(table):
-        raise UserError(f"The label file has no rows in split '{split or 'test'}'; pass --split all to take every row.")
+        raise UserError(f"The label file has no rows in split '{split}'; pass --split all to take every row.")
     if pictures and pictures < len(table):
         table = table.where(np.sort(np.random.default_rng(seed).permutation(len(table))[:pictures]))
     return table

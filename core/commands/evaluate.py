@@ -22,7 +22,7 @@ def evaluate(
         str,
         typer.Option(
             help="comma-separated: classifier, references, gate, knobs, identity, infills, masks, one-vs-one, "
-            "segmenter, heart, discrimination, pictures."
+            "saliency, segmenter, heart, discrimination, pictures."
         ),
     ] = "",
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
@@ -39,6 +39,13 @@ def evaluate(
         list[Path] | None, typer.Option(help="Folder of other pictures for the gate; repeatable.")
     ] = None,
     cache: Annotated[Path | None, typer.Option(help="Where decoded pictures are kept; default: inside --out.")] = None,
+    engine: Annotated[
+        str,
+        typer.Option(help="local, or ray (pip install contralens[cluster]): where the pass over all pictures runs."),
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Of a Ray cluster; without one, Ray runs on this machine.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap and of the choice of pictures.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print numbers as JSON.")] = False,
 ) -> None:
@@ -49,15 +56,16 @@ def evaluate(
 
     bar = Bar()
     metrics = evaluate_study(
-        open_study(study), open_table(data, labels), out,
+        open_study(study), open_table(data, labels, missing_ok=True), out,
         measures=_names(measure) or MEASURES,
         split=split, pictures=pictures, heads=_names(heads), negatives=tuple(negatives or ()), cache=cache, seed=seed,
-        targets=_names(targets), masks=masks, speed=preset, report=bar.named,
+        targets=_names(targets), masks=masks, speed=preset, engine=engine, address=address, report=bar.named,
     )  # fmt: skip
     bar.close()
     if as_json:
         print_json(metrics)
         return
+    _print_failed(metrics.get("failed", []))
     for target, report in metrics.get("classifier", {}).get("targets", {}).items():
         if not report["n"] or report["auc"]["value"] is None:
             print(f"{target}: not measurable, its labels are all alike or unknown (n = {report['n']})")
@@ -74,6 +82,15 @@ def evaluate(
                 f"witness {direct.get('witness_ratio', {}).get('value', float('nan')):.2f}"
             )
     print(f"written: {out / 'metrics.json'}")
+
+
+def _print_failed(failed: list[dict[str, str]], most: int = 10) -> None:
+    if failed:
+        print(f"{len(failed)} pictures could not be read and were left out:")
+    for one in failed[:most]:
+        print(f"  {one['file']}: {one['why']}")
+    if len(failed) > most:
+        print(f"  and {len(failed) - most} more; metrics.json lists them all")
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -23,12 +23,12 @@ class Bar:
         self._bar: tqdm[Any] | None = None
         self._name = ""
 
-    def named(self, name: str, done: int, of: int) -> None:
+    def named(self, name: str, done: int, of: int, numbers: dict[str, float] | None = None) -> None:
         """Progress of a named part of the work."""
         if name != self._name:
             self.close()
             self._name = name
-        self(done, of, {})
+        self(done, of, numbers or {})
 
     def __call__(self, done: int, of: int, numbers: dict[str, float]) -> None:
         """Progress with numbers beside it; of = 0 while the total is not known."""

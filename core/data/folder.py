@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from core.data.packed import training_image
+from core.data.table import to_uint8
 from core.errors import UserError
 
 _KINDS = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
@@ -39,7 +40,7 @@ def folder_images(
         raise UserError(f"There are no pictures in {folder} that fall into the split '{split}'; add more.")
     images = []
     for i in order:
-        images.append(np.rint(training_image(files[i], modality, size) * 255).astype(np.uint8))
+        images.append(to_uint8(training_image(files[i], modality, size)))
         if progress is not None:
             progress(len(images), len(order))
     return np.stack(images)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from core.data.idx import has_idx, idx_images, idx_picture
-from core.data.table import LabelledTable, load_images
+from core.data.table import LabelledTable, load_images, to_uint8
 from core.errors import UserError
 from core.images.prepare import prepare_chest, prepare_photo
 from core.images.read import read_picture
@@ -36,11 +36,6 @@ def packed_picture(path: Path, modality: str, size: int) -> np.ndarray:
         _check_size(path.parent, picture, size)
         return picture
     return to_uint8(training_image(path, modality, size))
-
-
-def to_uint8(picture: np.ndarray) -> np.ndarray:
-    """[0, 1] -> 0 to 255, rounded, as pictures are kept."""
-    return np.rint(picture * 255.0).astype(np.uint8)
 
 
 def check_folder(folder: Path, modality: str) -> None:

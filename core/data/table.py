@@ -155,6 +155,11 @@ def class_numbers(table: LabelledTable, classes: tuple[str, ...]) -> tuple[np.nd
     return columns.argmax(1), columns.sum(1) == 1
 
 
+def to_uint8(picture: np.ndarray) -> np.ndarray:
+    """[0, 1] -> 0 to 255, rounded, as pictures are kept."""
+    return np.rint(picture * 255.0).astype(np.uint8)
+
+
 def load_images(
     table: LabelledTable,
     prepare: Callable[[Path], np.ndarray],
@@ -168,7 +173,7 @@ def load_images(
     """
 
     def one(name: str) -> np.ndarray:
-        return np.rint(prepare(table.folder / name) * 255.0).astype(np.uint8)
+        return to_uint8(prepare(table.folder / name))
 
     names = iter(table.files)
     with ThreadPoolExecutor(workers) as pool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,13 +15,16 @@ import torch
 from core.data.packed import training_image
 from core.data.table import LabelledTable
 from core.errors import UserError
-from core.evaluation.confounding import MIN_GROUP, compare_flips, confounding_report, explain_ends
-from core.evaluation.engine import Record, Row, rows_of, run_task
+from core.evaluation.confounding import ENDS, MIN_GROUP, compare_flips, confounding_report, explain_ends
+from core.evaluation.engine import Record, Row, Rows, run_task, weights_digest
+from core.explainers.exaggeration import MODES
 from core.images.read import read_picture
 from core.studies import open_study
 from core.studies.study import Study
 
 MAIN = "main"  # the study's own classifier, beside its variants
+# A row's and a record's own keys: no column to group by can be called so.
+RESERVED = {"index", "path", "attribute", "query", "oracle", *ENDS, *(f"{end}_oracle" for end in ENDS)}
 Progress = Callable[[int, int], None] | None
 
 
@@ -44,8 +47,13 @@ class AuditTask:
 
     @property
     def key(self) -> str:
-        """See `Task.key`."""
-        return repr(self)
+        """See `Task.key`. Other weights are another task."""
+        main = _study(self.study, MAIN, self.device)
+        parts = list(main.settings.get("oracle", []))
+        for name in self.classifiers:
+            settings = _study(self.study, name, self.device).settings
+            parts += [settings["classifier"], *(k for k in settings.get("knob", []) if k["target"] == self.target)]
+        return f"{self!r} {weights_digest(main.folder, parts)}"
 
     def __call__(self, row: Row) -> Record:
         """Raises UserError for a picture that cannot be read or framed."""
@@ -58,7 +66,7 @@ class AuditTask:
         # Rounded as the training pictures are, so that both ways of reading give the same numbers.
         x = torch.from_numpy(np.rint(pixels * 255) / 255).float()[None].to(main.device)
         oracle = main.oracle(self.attribute)
-        record: Record = {"attribute": row["attribute"], **{c: row[c] for c in self.by}, "explained": {}}
+        record: Record = {"attribute": row["attribute"], "by": {c: row[c] for c in self.by}, "explained": {}}
         for name in self.classifiers:
             study = _study(self.study, name, self.device)
             record["explained"][name] = explain_ends(
@@ -82,7 +90,7 @@ def audit_cohort(
     and their comparisons, the oracle's own errors, failed files. Writes out/records.jsonl and out/audit.json.
 
     Raises UserError when the study lacks the oracle, a knob or a classifier, when the attribute or a column of `by`
-    is not in the table, and when no picture could be measured.
+    is not in the table, when no picture could be measured, and for what `run_task` refuses.
     """
     check_task(task)
     labels = table.label(task.attribute)
@@ -92,45 +100,56 @@ def audit_cohort(
     known = ~np.isnan(labels)
     if not known.any():
         raise UserError(f"No row of the label file says what '{task.attribute}' is, so nothing could flip.")
-    rows = rows_of(table.where(known))
-    for row, value in zip(rows, labels[known], strict=True):
-        row["attribute"] = int(value)
-    records, failed = [], []
-    for record in run_task(
-        task, rows, out / "records.jsonl", engine=engine, address=address, resume=resume, progress=progress
-    ):
+    kept = table.where(known)
+    columns = {"attribute": labels[known].astype(int).tolist(), **{c: kept.columns[c] for c in task.by}}
+    records = run_task(
+        task, Rows(kept, columns), out / "records.jsonl", engine=engine, address=address, resume=resume,
+        progress=progress,
+    )  # fmt: skip
+    measured, failed = 0, []
+    for record in records:
         if "failed" in record:
             failed.append({"file": record["file"], "why": record["failed"]})
         else:
-            records.append(record)
-    if not records:
-        raise UserError(f"None of the {len(rows)} pictures could be measured; the first said: {failed[0]['why']}")
+            measured += 1
+    if not measured:
+        raise UserError(f"None of the {len(kept)} pictures could be measured; the first said: {failed[0]['why']}")
     report = summarise(task, records, seed=seed)
     report |= {"failed": failed, "rows_without_attribute": int((~known).sum())}
     (out / "audit.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
 
 
-def summarise(task: AuditTask, records: list[Record], *, seed: int = 0) -> dict[str, Any]:
-    """The report of finished records."""
-    by_classifier = {
-        name: [r["explained"][name] | {k: r[k] for k in ("attribute", *task.by)} for r in records]
-        for name in task.classifiers
-    }
-    classifiers = {name: confounding_report(rows, by=task.by, seed=seed) for name, rows in by_classifier.items()}
+def summarise(task: AuditTask, records: Iterable[Record], *, seed: int = 0) -> dict[str, Any]:
+    """The report of finished records, which are iterated over again for each part of it: a file's are never all held.
+
+    Failed ones are left out.
+    """
+
+    def of(classifier: str) -> Iterator[Record]:
+        for record in records:
+            if "failed" not in record:
+                yield record["by"] | record["explained"][classifier] | {"attribute": record["attribute"]}
+
+    classifiers = {name: confounding_report(of(name), by=task.by, seed=seed) for name in task.classifiers}
     first, *others = task.classifiers
     return {
-        "study": task.study, "target": task.target, "attribute": task.attribute, "mode": task.mode,
-        "n": len(records), "smallest_group": MIN_GROUP, "seed": seed, "classifiers": classifiers,
+        "study": _study(task.study, MAIN, task.device).name, "target": task.target, "attribute": task.attribute,
+        "mode": task.mode, "n": classifiers[first]["n"], "smallest_group": MIN_GROUP, "seed": seed,
+        "classifiers": classifiers,
         "compared": {
-            f"{first} against {other}": compare_flips(by_classifier[first], by_classifier[other], seed=seed)
-            for other in others
+            f"{first} against {other}": compare_flips(of(first), of(other), seed=seed) for other in others
         },
     }  # fmt: skip
 
 
 def check_task(task: AuditTask) -> None:
     """Raises UserError when the study cannot do what the task asks; nothing has been read by then."""
+    if task.mode not in MODES:
+        raise UserError(f"There is no mode '{task.mode}'; choose one of {', '.join(MODES)}.")
+    clash = RESERVED & set(task.by)
+    if clash:
+        raise UserError(f"Pictures cannot be grouped by a column named '{clash.pop()}'; rename it in the label file.")
     main = _study(task.study, MAIN, task.device)
     main.oracle(task.attribute)
     for name in task.classifiers:

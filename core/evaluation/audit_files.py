@@ -65,6 +65,11 @@ def verdict(report: dict[str, Any]) -> list[str]:
     lines = [f"{report['n']} pictures ({sizes}); knob '{target}', oracle '{attribute}'."]
     if report.get("failed"):
         lines.append(f"{len(report['failed'])} pictures could not be measured and are listed in audit.json.")
+    lines += [
+        f"No picture with {name.replace('attribute', attribute)} was there, so nothing is known of those."
+        for name, size in first["groups"].items()
+        if not size
+    ]
     for name, found in report["classifiers"].items():
         lines.append(f"{name}: the oracle is wrong about {share(found['unchanged'])} of the unchanged pictures.")
         lines += [_line(name, end, found, target, attribute) for end in ENDS]

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from core.data.packed import packed_images
+from core.data.packed import Images, packed_images
 from core.data.table import LabelledTable
+from core.evaluation.answers import Answers
 from core.studies.study import Study
 
 Report = Callable[[str, int, int], None]
@@ -40,15 +41,19 @@ class Options:
 
 @dataclass(frozen=True)
 class Cohort:
-    """rows and images ([N, C, S, S] uint8) of one split, the whole table they are from, and the options."""
+    """The rows of one split whose pictures can be read, their images, which are decoded as they are asked for
+    (`images[rows]` is [n, C, S, S] uint8), and what the study's networks answer to them; the whole table they are from,
+    and the options.
+    """
 
     study: Study
     table: LabelledTable
     rows: LabelledTable
-    images: np.ndarray = field(repr=False)
+    images: Images | np.ndarray = field(repr=False)
     cache: Path
     options: Options
     report: Report
+    answers: Answers = field(default_factory=Answers, repr=False)
 
     @property
     def about(self) -> dict[str, Any]:

@@ -7,6 +7,8 @@ attribute, by the oracle, is not the query's: a plain mean of 1[g(x_d) != a] (ME
 
 from __future__ import annotations
 
+import sys
+from array import array
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,6 +21,7 @@ from core.explainers.exaggeration import sweep_batch
 from core.networks.exaggerator import Exaggerator
 
 ENDS = {"more": 0.95, "less": 0.05}  # the middles of the paper's f(x) + d > .9 and < .1
+Records = Iterable[dict[str, Any]]
 MIN_GROUP = 10  # a group with fewer pictures is listed and not measured
 
 
@@ -39,7 +42,7 @@ def explain_ends(
     return {name: round(value, 6) for name, value in record.items()}
 
 
-def confounding_report(records: Iterable[dict[str, Any]], *, by: tuple[str, ...] = (), seed: int = 0) -> dict[str, Any]:
+def confounding_report(records: Records, *, by: tuple[str, ...] = (), seed: int = 0) -> dict[str, Any]:
     """Flip rates and the oracle's answers over a cohort, with intervals, by subgroup, group sizes first.
 
     records: one a picture, as `explain_ends` gives, with `attribute` (0 or 1, the query's own) and the columns of
@@ -48,19 +51,19 @@ def confounding_report(records: Iterable[dict[str, Any]], *, by: tuple[str, ...]
     label on the query itself: what a knob that changes nothing would score. `randomised` shuffles the labels: what
     an attribute unrelated to the pictures would score.
     """
-    rows = [r for r in records if r.get("attribute") in (0, 1)]
-    report: dict[str, Any] = {"n": len(rows)}
-    if not rows:
+    names = ("attribute", "oracle", *ENDS, *(f"{end}_oracle" for end in ENDS))
+    columns, texts = _columns((r for r in records if r.get("attribute") in (0, 1)), names, by)
+    attribute = columns["attribute"]
+    report: dict[str, Any] = {"n": len(attribute)}
+    if not len(attribute):
         return report
-    attribute = np.array([r["attribute"] for r in rows])
-    groups = _groups(rows, attribute, by)
+    groups = _groups(attribute, texts)
     report["groups"] = {name: int(inside.sum()) for name, inside in groups.items()}
-    before = np.array([r["oracle"] for r in rows]) > 0.5
+    before = columns["oracle"] > 0.5
     report["unchanged"] = _share(before != attribute, seed).to_dict()
     report["query"] = {"positive": round(float(attribute.mean()), 5), "oracle_positive": round(float(before.mean()), 5)}
     for end in ENDS:
-        answer = np.array([r[end] for r in rows])
-        after = np.array([r[f"{end}_oracle"] for r in rows]) > 0.5
+        answer, after = columns[end], columns[f"{end}_oracle"] > 0.5
         reached = answer > 0.9 if end == "more" else answer < 0.1
         flipped = after != attribute
         report[end] = {
@@ -79,16 +82,15 @@ def confounding_report(records: Iterable[dict[str, Any]], *, by: tuple[str, ...]
     return report
 
 
-def compare_flips(a: list[dict[str, Any]], b: list[dict[str, Any]], *, seed: int = 0) -> dict[str, Any]:
+def compare_flips(a: Records, b: Records, *, seed: int = 0) -> dict[str, Any]:
     """Two classifiers on the same pictures: difference and ratio of their flip rates, paired over pictures.
 
     a, b: records of the same pictures in the same order. Ratio a / b; None where b never flips.
     """
-    report: dict[str, Any] = {"n": len(a)}
+    both = [_columns(rows, ("attribute", *(f"{end}_oracle" for end in ENDS)))[0] for rows in (a, b)]
+    report: dict[str, Any] = {"n": len(both[0]["attribute"])}
     for end in ENDS:
-        flips = [
-            np.array([(r[f"{end}_oracle"] > 0.5) != bool(r["attribute"]) for r in rows], dtype=float) for rows in (a, b)
-        ]
+        flips = [((c[f"{end}_oracle"] > 0.5) != c["attribute"]).astype(float) for c in both]
         ratio = bootstrap(lambda p, q: float(p.mean() / q.mean()) if q.any() else np.nan, *flips, seed=seed)
         report[end] = {
             "difference": bootstrap(lambda p, q: float(p.mean() - q.mean()), *flips, seed=seed).to_dict(),
@@ -97,10 +99,23 @@ def compare_flips(a: list[dict[str, Any]], b: list[dict[str, Any]], *, seed: int
     return report
 
 
-def _groups(rows: list[dict[str, Any]], attribute: np.ndarray, by: tuple[str, ...]) -> dict[str, np.ndarray]:
+def _columns(
+    records: Records, names: tuple[str, ...], by: tuple[str, ...] = ()
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """([N] float64 by name, [N] text by column of `by`) of records that are looked at once and let go."""
+    numbers = {name: array("d") for name in names}
+    texts: dict[str, list[str]] = {column: [] for column in by}
+    for record in records:
+        for name, values in numbers.items():
+            values.append(record[name])
+        for column, words in texts.items():
+            words.append(sys.intern(str(record.get(column, ""))))
+    return {n: np.array(v) for n, v in numbers.items()}, {n: np.array(v) for n, v in texts.items()}
+
+
+def _groups(attribute: np.ndarray, texts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     groups = {f"attribute={value}": attribute == value for value in (0, 1)}
-    for column in by:
-        values = np.array([str(r.get(column, "")) for r in rows])
+    for column, values in texts.items():
         groups |= {f"{column}={value}": values == value for value in sorted(set(values))}
     return groups
 

@@ -47,6 +47,18 @@ class Curves:
         return np.where(below.any(1), self.shares[below.argmax(1)], np.nan)
 
 
+def ranks(maps: Tensor, generator: torch.Generator) -> Tensor:
+    """[N, 1, S, S] importance, greater is more -> [N, 1, S, S] places in that order, 0 the most important; ties at
+    random.
+    """
+    n, _, height, width = maps.shape
+    noise = torch.rand(n, height * width, device=maps.device, generator=generator)
+    order = torch.argsort(noise, 1)
+    ranked = torch.argsort(maps.flatten(1).gather(1, order), dim=1, descending=True, stable=True)
+    places = torch.arange(height * width, device=maps.device).expand(n, -1)
+    return torch.empty_like(ranked).scatter_(1, order.gather(1, ranked), places).view(n, 1, height, width)
+
+
 @torch.no_grad()
 def run_curves(
     f: BlackBox, infill: Infill, x: Tensor, sign: Tensor, maps: Tensor, *, seed: int = 0,
@@ -56,15 +68,9 @@ def run_curves(
 
     Ties are broken at random but the same way for every share, so regions grow.
     """
-    n, _, height, width = x.shape
+    height, width = x.shape[2:]
     generator = torch.Generator(x.device).manual_seed(seed)
-    noise = torch.rand(n, height * width, device=x.device, generator=generator)
-    order = torch.argsort(noise, 1)
-    ranked = torch.argsort(maps.flatten(1).gather(1, order), dim=1, descending=True, stable=True)
-    rank = torch.empty_like(ranked).scatter_(
-        1, order.gather(1, ranked), torch.arange(height * width, device=x.device).expand(n, -1)
-    )
-    rank = rank.view(n, 1, height, width)
+    rank = ranks(maps, generator)
     falls: list[Tensor] = []
     rises: list[Tensor] = []
     for share in shares:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, overload
 
@@ -71,6 +72,17 @@ class Rows(Sequence[Row]):
         return digest.hexdigest()[:16]
 
 
+def weights_digest(folder: Path, parts: Iterable[Mapping[str, Any]]) -> str:
+    """Of parts of a study.toml and the contents of the files they name: other weights give other records."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(json.dumps(part, sort_keys=True).encode())
+        file = folder / part.get("file", "")
+        if file.is_file():
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
 def attempt(task: Task, row: Row) -> Record:
     """The record of one row; a UserError becomes `failed`."""
     try:
@@ -88,9 +100,9 @@ def run_task(
     address: str | None = None,
     resume: bool = False,
     progress: Callable[[int, int], None] | None = None,
-) -> Iterator[Record]:
+) -> RecordFile:
     """Run a task over rows, appending each record to `file` (JSON lines) as soon as it is there; then give back all
-    records, read from the file one by one, in the order of the rows.
+    records, in the order of the rows.
 
     address: of a Ray cluster; resume: rows that an earlier run of the same task over the same rows measured are not
     run again, those that failed are. Raises UserError for an unknown engine, and when resuming from the records of
@@ -114,7 +126,17 @@ def run_task(
             finished += 1
             if progress is not None:
                 progress(finished, len(rows))
-    return read_records(file)
+    return RecordFile(file)
+
+
+@dataclass(frozen=True)
+class RecordFile:
+    """Records in a file of JSON lines, read one by one as often as they are iterated over."""
+
+    file: Path
+
+    def __iter__(self) -> Iterator[Record]:
+        return read_records(self.file)
 
 
 def read_records(file: Path) -> Iterator[Record]:

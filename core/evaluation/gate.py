@@ -17,7 +17,7 @@ from core.studies.study import Study
 
 def gate_report(
     study: Study,
-    own: np.ndarray,
+    inside: np.ndarray,
     negatives: tuple[Path, ...],
     *,
     seed: int = 0,
@@ -26,9 +26,9 @@ def gate_report(
 ) -> dict[str, Any]:
     """False alarms on the study's own test pictures, and the share of each negative folder's test part caught.
 
-    own: [N, C, S, S] uint8. Negative folders are split by a hash of the file name; their `test` tenth counts
-    (all of a folder with fewer than 300 pictures was split the same way in training). Colour is not looked at
-    here: pictures are judged as the network sees them, so the gate in use catches more.
+    inside: [N], the gate's answers to the study's own. Negative folders are split by a hash of the file name; their
+    `test` tenth counts (all of a folder with fewer than 300 pictures was split the same way in training). Colour is
+    not looked at here: pictures are judged as the network sees them, so the gate in use catches more.
     """
     settings = study.settings["gate"]
     gate = load_classifier(study.folder / settings["file"]).target("in_domain")
@@ -41,7 +41,6 @@ def gate_report(
         return torch.cat(parts).numpy()
 
     threshold = settings["threshold"]
-    inside = score(own)
     report: dict[str, Any] = {
         "threshold": threshold,
         "false_alarms": {"n": len(inside), "share": round(float((inside < threshold).mean()), 4)},

@@ -36,3 +36,12 @@ def bootstrap(statistic: Callable[..., float], *samples: np.ndarray, rounds: int
             values.append(value)
     low, high = np.percentile(values, [2.5, 97.5]) if values else (np.nan, np.nan)
     return Interval(float(statistic(*samples)), float(low), float(high))
+
+
+def bootstrap_means(values: np.ndarray, *, rounds: int = 1000, seed: int = 0) -> list[Interval]:
+    """The mean of each column of values [N, K] as `bootstrap` gives it; rows are images and resampled together."""
+    n = len(values)
+    rng = np.random.default_rng(seed)
+    means = np.stack([values[rng.integers(n, size=n)].mean(0) for _ in range(rounds)])
+    low, high = np.percentile(means, [2.5, 97.5], axis=0)
+    return [Interval(*map(float, three)) for three in zip(values.mean(0), low, high, strict=True)]

@@ -9,12 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from core.classifiers.blackbox import Classifier
-from core.classifiers.multiclass import MultiClass
-from core.classifiers.store import load_classifier
 from core.data.table import LabelledTable, class_numbers
+from core.evaluation.answers import Answers
 from core.evaluation.changers import RIVALS, knobs_of, rivals_of
 from core.evaluation.classification import classification_report
 from core.evaluation.cohort import Cohort
@@ -23,8 +20,8 @@ from core.evaluation.interval import bootstrap
 from core.evaluation.knob import knob_report
 from core.evaluation.pictures import write_strips
 from core.evaluation.verification import verification_report
+from core.explainers.changer import Changer
 from core.images.read import read_picture
-from core.studies.study import Study
 
 Metrics = dict[str, Any]
 Write = Callable[[], None]
@@ -32,22 +29,18 @@ Write = Callable[[], None]
 
 def measure_classifier(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> None:
     """The classifier with its targets or classes, the independent network, the oracles, and each source apart."""
-    study, rows, images, seed = cohort.study, cohort.rows, cohort.images, cohort.options.seed
+    study, rows, answers, seed = cohort.study, cohort.rows, cohort.answers, cohort.options.seed
     about = cohort.about
     if study.choices:
-        metrics["choices"] = {name: about | _choice(study.choice(name), rows, images, seed) for name in study.choices}
+        metrics["choices"] = {c: about | _choice(answers, f"choice {c}", rows, seed) for c in study.choices}
     if not study.one_of_many:
-        metrics["classifier"] = about | {"targets": _targets(study.classifier, rows, images, seed)}
+        metrics["classifier"] = about | {"targets": _targets(answers, "classifier", rows, seed)}
     if "witness" in study.settings:
-        witness = load_classifier(study.folder / study.settings["witness"]["file"])
-        metrics["witness"] = about | {"targets": _targets(witness, rows, images, seed)}
-    if "oracle" in study.settings:
-        metrics["oracles"] = {
-            o["target"]: about | _targets(load_classifier(study.folder / o["file"]), rows, images, seed)[o["target"]]
-            for o in study.settings["oracle"]
-        }
+        metrics["witness"] = about | {"targets": _targets(answers, "witness", rows, seed)}
+    if study.oracles:
+        metrics["oracles"] = {o: about | _targets(answers, f"oracle {o}", rows, seed)[o] for o in study.oracles}
     if "source" in rows.columns and not study.one_of_many:
-        metrics["sources"] = about | _by_source(study, rows, images, seed)
+        metrics["sources"] = about | _by_source(answers, study.targets[0], rows, seed)
     write()
 
 
@@ -66,8 +59,9 @@ def measure_gate(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> N
     if "gate" in cohort.study.settings:
         options = cohort.options
         metrics["gate"] = cohort.about | gate_report(
-            cohort.study, cohort.images, options.negatives, seed=options.seed, progress=cohort.progress("gate")
-        )
+            cohort.study, cohort.answers.of("gate", "in_domain"), options.negatives, seed=options.seed,
+            progress=cohort.progress("gate"),
+        )  # fmt: skip
         write()
 
 
@@ -91,20 +85,28 @@ def measure_identity(cohort: Cohort, metrics: Metrics, out: Path, write: Write) 
     """Whether a face network still sees the same person: after each target's first knob, and after xGEM and Latent
     Shift, under '<target>, <method>'.
     """
-    study, rows, options = cohort.study, cohort.rows, cohort.options
+    study, options = cohort.study, cohort.options
     if study.modality != "face":
         return
     first = ((t, knob) for t, knob in knobs_of(study, options.heads) if knob.head == study.heads(t)[0])
     for target, changer in chain(first, rivals_of(study, options.heads, options.targets)):
         name = f"{target}, {changer.head}" if changer.head in RIVALS else target
-        chosen = cohort.choose(target, min(options.pictures, 200))
-        views = [read_picture(rows.folder / rows.files[i]).pixels for i in chosen]
-        result = verification_report(
-            changer, study.blackbox(target), views, cohort.images[chosen], _strangers(rows, chosen, options.seed),
-            seed=options.seed, progress=cohort.progress(f"identity {name}"),
-        )  # fmt: skip
+        result = identity_report(cohort, changer, target, cohort.progress(f"identity {name}"))
         metrics.setdefault("identity", {})[name] = cohort.about | result
         write()
+
+
+def identity_report(
+    cohort: Cohort, changer: Changer, target: str, progress: Callable[[int, int], None] | None = None
+) -> dict[str, Any]:
+    """`verification_report` of a changer, the study's own or not, on at most 200 of the cohort's faces."""
+    rows, options = cohort.rows, cohort.options
+    chosen = cohort.choose(target, min(options.pictures, 200))
+    views = [read_picture(rows.folder / rows.files[i]).pixels for i in chosen]
+    return verification_report(
+        changer, cohort.study.blackbox(target), views, cohort.images[chosen], _strangers(rows, chosen, options.seed),
+        seed=options.seed, progress=progress,
+    )  # fmt: skip
 
 
 def measure_pictures(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> None:
@@ -112,18 +114,10 @@ def measure_pictures(cohort: Cohort, metrics: Metrics, out: Path, write: Write) 
     write_strips(cohort.study, out)
 
 
-def _posterior(model: Classifier | MultiClass, images: np.ndarray, batch: int = 256) -> np.ndarray:
-    with torch.no_grad():
-        parts = [
-            model.posterior(torch.from_numpy(images[i : i + batch]).float() / 255) for i in range(0, len(images), batch)
-        ]
-    return torch.cat(parts).numpy()
-
-
-def _choice(network: MultiClass, rows: LabelledTable, images: np.ndarray, seed: int) -> dict[str, Any]:
+def _choice(answers: Answers, network: str, rows: LabelledTable, seed: int) -> dict[str, Any]:
     """How often the likeliest class is the right one, over the rows that belong to exactly one."""
-    labels, known = class_numbers(rows, network.classes)
-    posterior = _posterior(network, images[known])
+    labels, known = class_numbers(rows, answers.names[network])
+    posterior = answers.values[network][known]
     right = (posterior.argmax(1) == labels[known]).astype(float)
     sure = posterior.max(1)
     return {
@@ -133,24 +127,22 @@ def _choice(network: MultiClass, rows: LabelledTable, images: np.ndarray, seed: 
     }
 
 
-def _targets(model: Classifier, rows: LabelledTable, images: np.ndarray, seed: int) -> dict[str, Any]:
-    posterior = _posterior(model, images)
+def _targets(answers: Answers, network: str, rows: LabelledTable, seed: int) -> dict[str, Any]:
     reports = {}
-    for k, target in enumerate(model.targets):
+    for target in answers.names[network]:
         labels = rows.label(target)
         known = ~np.isnan(labels)
         if "source" in rows.columns and target.lower() == "cardiomegaly":
             # The other sources have almost no positives: pooled with the balanced one, an AUC would reward
             # reading the source. They are reported apart, under `sources`.
             known &= np.array(rows.columns["source"]) == "nih_kaggle128"
-        reports[target] = classification_report(labels[known], posterior[known, k], seed=seed)
+        reports[target] = classification_report(labels[known], answers.of(network, target)[known], seed=seed)
     return reports
 
 
-def _by_source(study: Study, rows: LabelledTable, images: np.ndarray, seed: int) -> dict[str, Any]:
+def _by_source(answers: Answers, target: str, rows: LabelledTable, seed: int) -> dict[str, Any]:
     """Specificity on the known negatives of every source: does the answer depend on where a film is from?"""
-    target = study.targets[0]
-    posterior = _posterior(study.classifier, images)[:, 0]
+    posterior = answers.of("classifier", target)
     labels, sources = rows.label(target), np.array(rows.columns["source"])
     result: dict[str, Any] = {}
     for source in sorted(set(sources)):

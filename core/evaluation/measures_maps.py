@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from core.baselines.baseline import Baseline, MeanBaseline, NearestSample, TrainingDistribution
-from core.classifiers.blackbox import BlackBox
 from core.data.organs import organ_masks
 from core.data.table import class_numbers
 from core.evaluation.cohort import Cohort
@@ -39,7 +38,7 @@ def measure_masks(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> 
     study, options = cohort.study, cohort.options
     for target in options.targets or study.targets[:1]:
         f = study.blackbox(target)
-        chosen = present(f, cohort.images, min(options.pictures, MASKED), options.seed)
+        chosen = present(cohort.answers.of("classifier", target), min(options.pictures, MASKED), options.seed)
         if not len(chosen):  # f sees the finding nowhere, so there is nothing to explain
             if "masks" in metrics:
                 metrics["masks"].pop(target, None)
@@ -79,6 +78,7 @@ def measure_one_vs_one(cohort: Cohort, metrics: Metrics, out: Path, write: Write
             "baselines": baseline_report(network, single, study.features(), images, targets, seed=options.seed),
             "maps": maps_report(
                 network, baselines, images, targets, mean.numpy(), seed=options.seed,
+                checked=min(40, max(10, len(chosen) // 12)),
                 progress=cohort.progress(f"one against one, {choice}"),
             ),
         }  # fmt: skip
@@ -96,12 +96,12 @@ def _weights(study: Study) -> str:
     return digest.hexdigest()[:16]
 
 
-@torch.no_grad()
-def present(f: BlackBox, images: np.ndarray, pictures: int, seed: int) -> np.ndarray:
-    """Row numbers of at most `pictures` images in which f sees the finding: masks explain what f found."""
-    parts = [images[i : i + 256] for i in range(0, len(images), 256)]
-    p = np.concatenate([f.posterior(torch.from_numpy(part).float() / 255).numpy() for part in parts])
-    there = np.flatnonzero(p >= 0.5)
+def present(posterior: np.ndarray, pictures: int, seed: int) -> np.ndarray:
+    """Row numbers of at most `pictures` images in which f sees the finding: masks explain what f found.
+
+    posterior: [N], f's of every row.
+    """
+    there = np.flatnonzero(posterior >= 0.5)
     return np.sort(np.random.default_rng(seed).permutation(there)[:pictures])
 
 

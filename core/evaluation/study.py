@@ -7,12 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from core.data.packed import packed_images
+from core.data.packed import Images
 from core.data.table import LabelledTable
 from core.errors import UserError
 from core.evaluation import measures as m
+from core.evaluation import measures_evidence as evidence
 from core.evaluation import measures_maps as maps
 from core.evaluation import measures_organs as organs
+from core.evaluation.answers import ask_cohort
 from core.evaluation.cohort import Cohort, Options, Report
 from core.explainers.presets import preset
 from core.studies.study import Study
@@ -27,6 +29,7 @@ _MEASURES = {
     "infills": maps.measure_infills,
     "masks": maps.measure_masks,
     "one-vs-one": maps.measure_one_vs_one,
+    "saliency": evidence.measure_saliency,
     "segmenter": organs.measure_segmenter,
     "heart": organs.measure_heart,
     "discrimination": organs.measure_discrimination,
@@ -42,12 +45,16 @@ def evaluate_study(
     *,
     measures: tuple[str, ...] = MEASURES,
     cache: Path | None = None,
+    engine: str = "local",
+    address: str | None = None,
     report: Report = lambda what, i, n: None,
     **options: Any,
 ) -> dict[str, Any]:
     """Measure, merge into out/metrics.json (older measures that were not asked for stay), and return it.
 
-    options: fields of `Options`. Raises UserError for an unknown measure or a split without rows.
+    engine, address: where the pass over all pictures runs, see `run_task`; pictures it could not read are under
+    `failed`, and no measure sees them. options: fields of `Options`. Raises UserError for an unknown measure, a split
+    without rows, and when no picture can be read.
     """
     unknown = set(measures) - set(MEASURES)
     if unknown:
@@ -62,17 +69,23 @@ def evaluate_study(
     rows = table.split(chosen.split)
     if not len(rows):
         raise UserError(f"The label file has no rows in split '{chosen.split}'.")
-    images = packed_images(rows, study.modality, study.size, cache, progress=partial(report, "reading"))
+    rows, answers = ask_cohort(
+        study, rows, cache, asked=chosen.targets, engine=engine, address=address, progress=partial(report, "answers")
+    )
+    images = Images(rows, study.modality, study.size, study.channels, cache, progress=partial(report, "reading"))
     out.mkdir(parents=True, exist_ok=True)
     path = out / "metrics.json"
     whole: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     whole["study"] = study.settings["study"]["name"].partition(":")[0]
     metrics = whole if study.variant is None else whole.setdefault("variants", {}).setdefault(study.variant, {})
+    metrics.pop("failed", None)
+    if answers.failed:
+        metrics["failed"] = answers.failed
 
     def write() -> None:
         path.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
 
-    cohort = Cohort(study, table, rows, images, cache, chosen, report)
+    cohort = Cohort(study, table, rows, images, cache, chosen, report, answers)
     for name, measure in _MEASURES.items():
         if name in measures:
             measure(cohort, metrics, out, write)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.evaluation import summary_maps
+from core.evaluation import summary_ablation, summary_bias, summary_maps
 from core.evaluation.tables import interval, share, table
 
 
@@ -18,9 +18,14 @@ def summary(metrics: dict[str, Any]) -> str:
         _knobs(metrics),
         _frechet(metrics),
         _identity(metrics),
+        summary_ablation.ablation(metrics),
         summary_maps.infills(metrics),
         summary_maps.masks(metrics),
         summary_maps.one_vs_one(metrics),
+        summary_maps.saliency(metrics),
+        summary_bias.audits(metrics),
+        summary_bias.discrimination(metrics),
+        summary_bias.organs(metrics),
     ]
     return "\n\n".join(p for p in parts if p)
 

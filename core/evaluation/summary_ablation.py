@@ -38,7 +38,7 @@ def csv_text(ablation: dict[str, Any]) -> str:
     writer.writeheader()
     for row in ablation["rows"]:
         flat = {k: row.get(k, "") for k in ("cell", "head", "steps", "stop", "pictures", "commit", "failed")}
-        flat |= row["weights"] | {"other": _other(row)}
+        flat |= {w: f"{row['weights'][w]:g}" for w in WEIGHTS} | {"other": _other(row)}
         if "failed" not in row:
             distances = row["frechet"] or {}
             flat |= {"minutes": round(row["seconds"] / 60, 2), "fd_features": distances.get("features", "")}
@@ -55,7 +55,7 @@ def markdown(ablation: dict[str, Any], target: str) -> str:
     rows = ablation["rows"]
     features = next((r["frechet"]["features"] for r in rows if r.get("frechet")), None)
     faces = any(r.get("same_person") for r in rows)
-    others = any(r["other"] for r in rows)
+    others = any(_other(r) for r in rows)
     heads = {r["head"] for r in rows} != {ablation["head"]}
     header = ["cell", *["head"] * heads, "gan, f, rec", *["other"] * others, "steps", *_DISTANCES, "closeness"]
     header += [*["same person"] * faces, "mean abs. error", "f > .9 at .95", "f < .1 at .05", "independent span / f's"]

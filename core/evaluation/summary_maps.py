@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from core.evaluation.knob_saliency import METHODS
 from core.evaluation.tables import interval, share, table
 
 MASK_COLUMNS = {
@@ -104,6 +105,29 @@ def one_vs_one(metrics: dict[str, Any]) -> str:
                 rows.append(row)
         header = [
             f"map, n = {maps['n']}", "baseline", *MAP_COLUMNS.values(), "likeness, logits / all layers redrawn",
+        ]  # fmt: skip
+        parts.append(table(header, rows))
+    return "\n\n".join(parts)
+
+
+def saliency(metrics: dict[str, Any]) -> str:
+    """One table a knob: its map and the others under deletion with noise, low is good."""
+    parts = []
+    for target, report in metrics.get("saliency", {}).items():
+        few, rows = report["few"], []
+        at = min(range(len(report["shares"])), key=lambda k: abs(report["shares"][k] - 0.2))
+        for method, found in report["methods"].items():
+            rows.append(
+                [
+                    METHODS.get(method, method), str(found["n"]), interval(found["area"]),
+                    interval(found["accuracy_area"]), f"{found['decision'][at]:.1%}", interval(found["under_random"]),
+                    interval(few["area"][method]), f"{found['seconds']:.2f}",
+                ]
+            )  # fmt: skip
+        header = [
+            f"{target}, deletion with noise up to {report['shares'][-1]:.0%}", "n", "mean probability of f's answer",
+            "mean accuracy", f"answer kept at {report['shares'][at]:.0%}", "under random pixels",
+            f"mean probability, the same {few['n']}", "core seconds",
         ]  # fmt: skip
         parts.append(table(header, rows))
     return "\n\n".join(parts)

@@ -83,8 +83,8 @@ class LatentShift(LatentMethod):
         z, base = self.embed(x), super().still(f, x)
         answer, direction = self.slope(f, x, z, base)
         wanted = torch.logit(goal.double()).cpu().numpy()
-        down = self._walk(f, x, z, base, direction, answer, wanted.min(1), -1)
-        up = self._walk(f, x, z, base, direction, answer, wanted.max(1), 1)
+        down = self.walk(f, x, z, base, direction, answer, wanted.min(1), -1)
+        up = self.walk(f, x, z, base, direction, answer, wanted.max(1), 1)
         shifts = np.empty(goal.shape)
         for i, start in enumerate(answer.tolist()):
             places = [*down[i].shifts[::-1], 0.0, *up[i].shifts]
@@ -114,7 +114,7 @@ class LatentShift(LatentMethod):
         picture = self.autoencoder.decode(z)
         return picture if self.config.form == "published" else (x + picture - base).clamp(0, 1)
 
-    def _walk(
+    def walk(
         self, f: BlackBox, x: Tensor, z: Tensor, base: Tensor, direction: Tensor, start: Tensor, end: np.ndarray,
         sign: int,
     ) -> list[Walk]:  # fmt: skip

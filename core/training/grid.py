@@ -42,6 +42,12 @@ class Grid:
     title: str
     cells: tuple[Cell, ...]
 
+    def settings(
+        self, shape: ExaggeratorConfig, training: ExaggeratorTraining
+    ) -> list[tuple[Cell, ExaggeratorConfig, ExaggeratorTraining]]:
+        """Every cell with what it makes of the common settings. Raises UserError as `changed` does."""
+        return [(cell, *changed(shape, training, cell.changes, f"cell {cell.name}")) for cell in self.cells]
+
 
 def read_grid(name: str) -> Grid:
     """A shipped grid by its name, or a TOML file by its path. Raises UserError for one that is not there or that is
@@ -93,7 +99,8 @@ def changed(
         if network["head"] not in HEADS:
             raise UserError(f"{where}: there is no head '{network['head']}'; choose one of {', '.join(HEADS)}.")
         network = with_head(network["head"]) | network
-    rest = {n: v for n, v in changes.items() if n in _TRAINING}
+    rest: dict[str, Any] = {n: v for n, v in changes.items() if n in _TRAINING}
+    rest |= {n: float(v) for n, v in rest.items() if _TRAINING[n] == "float"}  # `gan = 1` in TOML
     shape, training = replace(shape, **network), replace(training, **rest)
     if training.batch < 2:
         raise UserError(f"{where}: a batch has two pictures or more, one half of which f sees through random views.")

@@ -27,19 +27,23 @@ def fake_study(monkeypatch):
     import streamlit as st
 
     from core import studies
+    from core.evaluation import audit
     from core.studies.study import StudyInfo
 
     study = fake.FakeStudy()
     info = StudyInfo(
-        study.name, study.title, study.modality, study.targets, study.knobs, study.summary, choices=study.choices
-    )
+        study.name, study.title, study.modality, study.targets, study.knobs, study.summary, choices=study.choices,
+        oracles=study.oracles,
+    )  # fmt: skip
     monkeypatch.setattr(studies, "list_studies", lambda: [info])
-    monkeypatch.setattr(studies, "open_study", lambda name, device="cpu": study)
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    for module in (studies, audit):  # an audit opens studies by itself
+        monkeypatch.setattr(module, "open_study", lambda name, device="cpu": study.opened(name))
+    caches = (st.cache_resource.clear, st.cache_data.clear, audit._study.cache_clear)
+    for clear in caches:
+        clear()
     yield study
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    for clear in caches:
+        clear()
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,12 +19,15 @@ from PIL import Image
 
 from core.baselines.baseline import Baseline, BlurBaseline, ConstantBaseline
 from core.errors import UserError
+from core.evaluation.confounding import compare_flips, confounding_report
+from core.evaluation.population import groups_report, trend
 from core.explainers import one_vs_one
 from core.explainers.masking import DESTROYING, SUFFICIENT, at_threshold
 from core.explainers.results import Attribution, MaskResult, Provenance, Sweep
 from core.images.picture import Picture, Prepared
 from core.infills.heuristic import BlurInfill, LocalInfill, MeanInfill, RandomInfill
 from core.infills.infill import NAMES, Infill
+from core.networks.exaggerator import Change
 
 SIDE = 384
 TARGET = "Cardiomegaly"
@@ -30,6 +35,8 @@ CLASSES = ("Small", "Middling", "Large")
 REQUESTS = np.array([0.01, *(0.05 * k for k in range(1, 20)), 0.99])
 QUERY = 0.22  # f of the sample
 STEPS = 5  # of a search for a mask
+MARK = (slice(0, 10), slice(0, 10))  # rows, columns of the corner that the oracle reads, at 64 pixels
+VARIANTS = {"biased": "trained where every Large Heart is male", "fair": "trained on as many women as men"}
 KINDS = {"ssr": SUFFICIENT, "sdr": DESTROYING, "deletion": DESTROYING, "preserve": SUFFICIENT}
 
 
@@ -83,6 +90,17 @@ def sweep_of(query: float = 0.22, mode: str = "direct", *, short: bool = True, s
     )
 
 
+def marked(sweep: Sweep) -> Sweep:
+    """The same sweep of a knob that also brightens the oracle's corner as it asks for more, and darkens it for less."""
+    glow = (0.8 * (sweep.achieved - sweep.query)).astype(np.float32)[:, None, None]
+    frames, views = sweep.frames.copy(), sweep.views.astype(np.float32)
+    rows, columns = MARK
+    frames[:, 0, rows, columns] = np.clip(frames[:, 0, rows, columns] + glow, 0, 1)
+    wide = slice(0, rows.stop * views.shape[1] // 64), slice(0, columns.stop * views.shape[2] // 64)
+    views[:, wide[0], wide[1]] = np.clip(views[:, wide[0], wide[1]] + 255 * glow, 0, 255)
+    return replace(sweep, frames=frames, views=np.rint(views).astype(np.uint8))
+
+
 def heart(side: int = 64, size: float = 0.2) -> np.ndarray:
     """[side, side] float32: 1 in the drawn heart, falling to 0 around it."""
     y, x = np.mgrid[0:side, 0:side] / side - 0.5
@@ -112,6 +130,51 @@ class FakeBox:
     def posterior(self, x: torch.Tensor) -> torch.Tensor:
         """[N, 1, 64, 64] -> [N]."""
         return torch.sigmoid(self.logit(x))
+
+
+class FakeOracle:
+    """It reads one corner alone: bright is male, dark is not."""
+
+    def posterior(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, 1, 64, 64] -> [N]."""
+        return torch.sigmoid(20 * (x[:, 0][(slice(None), *MARK)].mean((1, 2)) - 0.6))
+
+
+@dataclass
+class FakeExaggerator:
+    """As `core.networks.exaggerator.Exaggerator`: a darker heart is more of it; a biased one also lights the corner."""
+
+    biased: bool = False
+    pause: float = 0.0  # seconds a change takes
+    config: Any = field(default_factory=lambda: SimpleNamespace(bins=10, continuous=True, head="morph"))
+
+    def encode(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Nothing is needed of the picture."""
+        return []
+
+    def change(self, x: torch.Tensor, features: list, start: torch.Tensor, condition: torch.Tensor) -> Change:
+        """One step of the condition is about half a unit of the fake box's logit."""
+        time.sleep(self.pause)
+        step = (condition - start)[:, None, None, None]
+        changed = x - 0.03 * step * _read()[0]
+        if self.biased:
+            corner = (slice(None), slice(None), *MARK)
+            changed[corner] = changed[corner] + 0.2 * step
+        return Change(changed, torch.zeros(len(step), 2, *x.shape[2:]), changed - x)
+
+
+class FakeSegmenter:
+    """As `core.networks.unet.UNet`: what is bright around the drawn heart, and what is dark in the chest."""
+
+    config = SimpleNamespace(size=64, organs=("heart", "lungs"))
+
+    def segment(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, 1, 64, 64] -> [N, 2, 64, 64] bool."""
+        y, across = np.mgrid[0:64, 0:64] / 64 - 0.5
+        chest = torch.from_numpy((np.abs(across) < 0.36) & (np.abs(y + 0.02) < 0.38))
+        near = torch.from_numpy(((across - 0.06) / 0.36) ** 2 + ((y - 0.17) / 0.2) ** 2 < 1)
+        bright = x[:, 0] > 0.55
+        return torch.stack([bright & near & chest, ~bright & chest], 1)
 
 
 class FakeChoice(torch.nn.Module):
@@ -218,9 +281,46 @@ class FakeStudy:
     choices: tuple[str, ...] = ("heart",)
     baselines: tuple[str, ...] = ("ganmex", "blur", "zero", "max")
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    oracles: tuple[str, ...] = ("sex", "view")
+    variants: dict[str, str] = field(default_factory=lambda: dict(VARIANTS))
+    variant: str | None = None  # which of them this is
+    outlines: bool = True
+    folder: Path = Path("no such folder")
     pause: float = 0.0  # seconds a step of a search takes
     fault: str = ""  # a sentence that every search ends with
     searched: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # (method, options), in order
+
+    def opened(self, name: str) -> FakeStudy:
+        """As `core.studies.open_study`: 'fake', or 'fake:biased' for a variant."""
+        plain, _, variant = name.partition(":")
+        if plain != self.name or (variant and variant not in self.variants):
+            raise UserError(f"There is no study '{name}'.")
+        return replace(self, name=name, variant=variant) if variant else self
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What an audit's key is made of."""
+        return {"classifier": {"file": f"{self.variant or 'main'}.safetensors"}, "oracle": [], "knob": []}
+
+    def oracle(self, target: str) -> FakeOracle:
+        """It reads the corner."""
+        if target not in self.oracles:
+            raise UserError(f"{self.title} has no oracle for '{target}'.")
+        return FakeOracle()
+
+    def positive(self, attribute: str) -> str:
+        """As study.toml says it; 'view' has no word of its own."""
+        return {"sex": "male"}.get(attribute, attribute)
+
+    def exaggerator(self, target: str, head: str | None = None) -> FakeExaggerator:
+        """The biased variant's knob moves the oracle."""
+        if target not in self.knobs:
+            raise UserError(f"{self.title} has no trained knob for '{target}'.")
+        return FakeExaggerator(self.variant == "biased", self.pause)
+
+    def segmenter(self) -> FakeSegmenter:
+        """It thresholds."""
+        return FakeSegmenter()
 
     def headline(self, target: str) -> str:
         """A line that looks like the real one."""
@@ -290,7 +390,8 @@ class FakeStudy:
         if method == "one-vs-one":
             return one_vs_one.explain(self, prepared, target, one_vs_one.OneVsOneConfig(**options))
         if method == "exaggeration":
-            return sweep_of(mode=mode)
+            found = replace(sweep_of(mode=mode), study=self.name, target=target)
+            return marked(found) if self.variant == "biased" else found
         self.searched.append((method, options))
         for step in range(STEPS):
             if progress is not None:
@@ -401,3 +502,143 @@ ONE_VS_ONE: dict[str, Any] = {
         },
     },
 }  # fmt: skip
+
+
+def records(n: int = 40, *, biased: bool) -> list[dict[str, Any]]:
+    """As `core.evaluation.confounding.explain_ends` gives them: every other picture's attribute is 1, the oracle is
+    wrong about the last; where `biased`, all are 1 when asked for more and 0 when asked for less.
+    """
+    rows = []
+    for i in range(n):
+        attribute = i % 2
+        seen = attribute if i < n - 1 else 1 - attribute
+        rows.append(
+            {
+                "attribute": attribute, "query": 0.3, "oracle": 0.1 + 0.8 * seen, "more": 0.95, "less": 0.05,
+                "more_oracle": 0.95 if biased else 0.1 + 0.8 * seen, "less_oracle": 0.05 if biased else 0.1 + 0.8 * seen,
+            }
+        )  # fmt: skip
+    return rows
+
+
+@lru_cache
+def audit(target: str = TARGET, attribute: str = "sex") -> dict[str, Any]:
+    """As `core.evaluation.audit.summarise` gives it: a biased classifier against a fair one."""
+    kinds = {"biased": records(biased=True), "fair": records(biased=False)}
+    return {
+        "study": "fake", "target": target, "attribute": attribute, "mode": "calibrated", "n": 40, "smallest_group": 10,
+        "seed": 0, "classifiers": {name: confounding_report(rows) for name, rows in kinds.items()},
+        "compared": {"biased against fair": compare_flips(kinds["biased"], kinds["fair"])}, "failed": [],
+        "rows_without_attribute": 0,
+    }  # fmt: skip
+
+
+ABOUT: dict[str, Any] = {
+    "data": {"rows": 2072, "digest": "70442ef013b5a4bc"}, "split": "test", "seed": 0, "commit": "abc1234",
+}  # fmt: skip
+
+
+def recorded(report: dict[str, Any], failed: int = 0) -> dict[str, Any]:
+    """The `audits` of a metrics.json, as `contralens audit --record` writes them: failed files are counted there."""
+    kept = {k: v for k, v in report.items() if k != "failed"} | {"failed": failed}
+    return {report["attribute"]: {report["target"]: {"+".join(report["classifiers"]): ABOUT | kept}}}
+
+
+DISCRIMINATION: dict[str, Any] = ABOUT | {
+    "targets": [TARGET, "Effusion"],
+    "knobs": {
+        TARGET: {
+            "n": 200,
+            "flipped": {TARGET: _around(0.93), "Effusion": _around(0.21)},
+            "flipped_unasked": {TARGET: _around(0.05), "Effusion": _around(0.04)},
+        }
+    },
+}
+
+
+def _mode(error: float, curve: list[float], **more: Any) -> dict[str, Any]:
+    return {
+        "n": 200, "error": _around(error), "requests": [0.05, 0.35, 0.65, 0.95], "curve": curve, "span": 0.8, **more,
+    }  # fmt: skip
+
+
+# As `contralens evaluate --measure knobs,identity` writes them, a rival of the knob's among the heads.
+KNOBS: dict[str, Any] = {
+    "morph": ABOUT | {
+        "head": "morph",
+        "direct": _mode(
+            0.06, [0.1, 0.4, 0.6, 0.9], witness_curve=[0.2, 0.4, 0.5, 0.7], witness_ratio=_around(0.7),
+        ),
+        "calibrated": _mode(
+            0.01, [0.05, 0.35, 0.65, 0.94], witness_curve=[0.2, 0.4, 0.5, 0.7], witness_ratio=_around(0.72),
+        ),
+        "closeness": _around(0.9),
+        "frechet": {"features": "densenet of width 16 (the independent network)", "present": 1.949, "absent": None,
+                    "overall": 2.465, "real_halves": 0.389},
+    },
+    "xgem": ABOUT | {"head": "xgem", "direct": _mode(0.2, [0.2, 0.3, 0.5, 0.6])},
+}  # fmt: skip
+IDENTITY: dict[str, Any] = {
+    TARGET: ABOUT | {"n": 200, "accuracy": _around(0.85)},
+    f"{TARGET}, xgem": ABOUT | {"n": 200, "accuracy": _around(0.25)},
+}
+
+
+@lru_cache
+def hearts() -> dict[str, Any]:
+    """As `contralens evaluate --measure heart` writes it: every heart grows by .1 over the range; 30 of 60 are large."""
+    requested = np.linspace(0.05, 0.95, 10)
+    positive = np.arange(60) % 2 == 1
+    rng = np.random.default_rng(0)
+    own = 0.45 + 0.1 * positive + rng.normal(0, 0.02, 60)
+    sizes = own[:, None] + 0.1 * (requested - 0.5) / 0.9 + rng.normal(0, 0.004, (60, 10))
+    report: dict[str, Any] = {"n": 60, "head": "morph", "mode": "calibrated"}
+    for name, scale in (("ctr", 1.0), ("area", 0.3)):
+        report[name] = trend(requested, scale * sizes) | groups_report(
+            positive, scale * own, scale * sizes[:, 0], scale * sizes[:, -1]
+        )
+    return ABOUT | report
+
+
+SEGMENTER: dict[str, Any] = ABOUT | {
+    "size": 256, "heart": {"n": 40, "dice": _around(0.92)}, "lungs": {"n": 40, "dice": _around(0.95)},
+}  # fmt: skip
+# As `core.evaluation.knob_saliency.saliency_report`: FIDO is run on a part of the pictures.
+SALIENCY: dict[str, Any] = ABOUT | {
+    "n": 200, "head": "morph", "infill": "ca", "preset": "quick", "draws": 3, "shares": [0.0, 0.1, 0.3, 0.5],
+    "methods": {
+        name: {"n": 60 if name == "fido-ssr" else 200, "curve": [0.9, 0.9 - 2 * fall, 0.9 - 3 * fall, 0.9 - 4 * fall],
+               "area": _around(0.9 - 2 * fall)}
+        for name, fall in (("knob", 0.15), ("gradient", 0.08), ("ig", 0.12), ("smoothgrad", 0.1), ("gradcam", 0.09),
+                           ("fido-ssr", 0.14), ("random", 0.02))
+    },
+    "few": {"n": 60, "area": {"knob": _around(0.58), "fido-ssr": _around(0.62)}},
+}  # fmt: skip
+# As `contralens ablate --record` writes it; the second cell failed.
+ABLATION: dict[str, Any] = ABOUT | {
+    "grid": "Weights of the losses", "head": "paper", "pictures": 200, "budget": {"steps": 2000, "minutes": None},
+    "note": "The weight rec is for the head paper.",
+    "rows": [
+        {
+            "cell": "reference", "head": "paper", "weights": {"gan": 1.0, "f": 1.0, "rec": 100.0}, "other": {},
+            "steps": 2000, "seconds": 90.0, "stop": "finished", "commit": "abc1234", "pictures": 200,
+            "frechet": {"features": "a net", "present": 1.2, "absent": None, "overall": 3.4, "real_halves": 0.4},
+            "closeness": _around(0.816), "same_person": None, "error": _around(0.12), "top": _around(0.9),
+            "bottom": _around(0.8), "witness_ratio": None,
+        },
+        {
+            "cell": "gan-100", "head": "paper", "weights": {"gan": 100.0, "f": 1.0, "rec": 100.0},
+            "other": {"batch": 16}, "failed": "diverged: 'gan' was no longer a number at step 3",
+        },
+    ],
+}  # fmt: skip
+
+
+def evidence() -> dict[str, Any]:
+    """A metrics.json with everything that the bias check and the evidence page show."""
+    oracle = ABOUT | {"n": 500, "auc": _number(0.97), "accuracy": _number(0.93)}
+    return METRICS | {
+        "oracles": {"sex": oracle}, "audits": recorded(audit()), "discrimination": DISCRIMINATION,
+        "knobs": {TARGET: KNOBS}, "identity": IDENTITY, "heart": {TARGET: hearts()}, "segmenter": SEGMENTER,
+        "saliency": {TARGET: SALIENCY}, "ablation": {TARGET: ABLATION},
+    }  # fmt: skip

@@ -12,12 +12,14 @@ for folder in (ROOT, Path(__file__).parent):
 import fake  # noqa: E402
 
 from core import studies  # noqa: E402
+from core.evaluation import audit  # noqa: E402
 from core.studies.study import StudyInfo  # noqa: E402
 
-study = fake.FakeStudy(pause=0.03)
+study = fake.FakeStudy(pause=0.03, metrics=fake.evidence())
 info = StudyInfo(
-    study.name, study.title, study.modality, study.targets, study.knobs, study.summary, choices=study.choices
-)
+    study.name, study.title, study.modality, study.targets, study.knobs, study.summary, choices=study.choices,
+    oracles=study.oracles,
+)  # fmt: skip
 studies.list_studies = lambda: [info]
-studies.open_study = lambda name, device="cpu": study
+studies.open_study = audit.open_study = lambda name, device="cpu": study.opened(name)
 runpy.run_path(str(ROOT / "dashboard/app.py"), run_name="__main__")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.evaluation.interval import Interval, bootstrap
+from core.evaluation.interval import Interval, bootstrap, bootstrap_means
 
 
 def mean(x):
@@ -57,3 +57,10 @@ def test_resamples_without_an_answer_do_not_count():
 
 def test_it_is_rounded_for_the_file():
     assert Interval(0.1234567, 0, 1).to_dict() == {"value": 0.12346, "low": 0, "high": 1}
+
+
+def test_columns_at_once_are_columns_one_by_one():
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    for column, found in zip(x.T, bootstrap_means(x, rounds=100, seed=2), strict=True):
+        one = bootstrap(mean, column, rounds=100, seed=2)
+        assert (found.value, found.low, found.high) == pytest.approx((one.value, one.low, one.high))

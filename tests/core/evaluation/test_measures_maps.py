@@ -126,7 +126,7 @@ def test_the_preset_reaches_the_masks(measure, fake):
 def test_progress_names_its_part(measure, fake):
     heard = []
     measure("infills", "masks", report=lambda what, i, n: heard.append((what, i, n)))
-    assert list(dict.fromkeys(what for what, *_ in heard)) == ["reading", "infills", "masks Bright"]
+    assert list(dict.fromkeys(what for what, *_ in heard)) == ["answers", "reading", "infills", "masks Bright"]
     for part in ("infills", "masks Bright"):
         _, i, n = [h for h in heard if h[0] == part][-1]
         assert i == n
@@ -151,15 +151,15 @@ def test_a_finding_that_f_sees_nowhere_is_left_out(measure, fake):
 
 def test_masks_explain_what_f_found():
     images = make_discs(40, seed=2, cause="intensity").images
-    f = BrightnessBox(threshold=0.35)
-    there = np.flatnonzero(f.posterior(torch.from_numpy(images).float() / 255).numpy() >= 0.5)
+    p = BrightnessBox(threshold=0.35).posterior(torch.from_numpy(images).float() / 255).numpy()
+    there = np.flatnonzero(p >= 0.5)
     assert 5 < len(there) < 35
-    np.testing.assert_array_equal(present(f, images, MASKED, 0), there)
-    few = present(f, images, 4, 0)
+    np.testing.assert_array_equal(present(p, MASKED, 0), there)
+    few = present(p, 4, 0)
     assert few.tolist() == sorted(set(few.tolist()) & set(there.tolist()))
     assert len(few) == 4
-    np.testing.assert_array_equal(few, present(f, images, 4, 0))
-    assert few.tolist() != present(f, images, 4, 1).tolist()
+    np.testing.assert_array_equal(few, present(p, 4, 0))
+    assert few.tolist() != present(p, 4, 1).tolist()
 
 
 # Where the finding is

@@ -37,7 +37,10 @@ def test_its_settings_have_defaults_and_are_frozen(explainer):
     assert hasattr(config, "seed")
 
 
-@pytest.mark.parametrize("name", [e.name for e in ALL if set(e.needs) <= {"classifier", "exaggerator", "infill"}])
+TOYS = {"classifier", "exaggerator", "infill", "autoencoder"}
+
+
+@pytest.mark.parametrize("name", [e.name for e in ALL if set(e.needs) <= TOYS])
 def test_it_runs_as_it_comes(name):
     explainer = find_explainer(name)
     few = {"steps": 3} if "steps" in {f.name for f in dataclasses.fields(explainer.config)} else {}

@@ -13,6 +13,7 @@ from toys import AreaBox, BrightnessBox, area, has_bar, make_discs, small_config
 
 from core.evaluation.compatibility import compatibility_report, rank_correlation
 from core.evaluation.sweeps import CENTRES, run_sweeps
+from core.explainers.changer import Knob
 from core.training.exaggerator import ExaggeratorTrainer, ExaggeratorTraining
 from core.training.loop import Budget, run
 
@@ -41,7 +42,7 @@ def test_a_knob_learns_the_cause_and_nothing_else(head, tmp_path):
     assert run(trainer, Budget(steps=220), tmp_path).stop == "finished"
 
     held_out = make_discs(40, seed=1, cause=cause)
-    table = run_sweeps(trainer.finished(), f, witness, held_out.images)
+    table = run_sweeps(Knob(trainer.finished()), f, witness, held_out.images)
     report = compatibility_report(table)
 
     # f follows the request: in order for every picture, and over most of the range.
