@@ -51,7 +51,7 @@ class AnswerTask:
         """Probabilities with six significant digits. Raises UserError for a picture that cannot be read."""
         study, networks = _opened(self)
         picture = packed_picture(Path(row["path"]), study.modality, study.size)
-        x = torch.from_numpy(picture)[None].to(study.device).float() / 255
+        x = torch.tensor(picture)[None].to(study.device).float() / 255  # a copy: idx pictures are read-only
         return {
             "answers": {
                 name: [float(f"{p:.6g}") for p in ask(x).reshape(-1).tolist()] for name, (_, ask) in networks.items()

@@ -61,12 +61,14 @@ def verdict(report: dict[str, Any]) -> list[str]:
     """Plain sentences. None says that there is no bias: only what was tested, on whom, and what was seen."""
     target, attribute = report["target"].replace("_", " "), report["attribute"].replace("_", " ")
     first = next(iter(report["classifiers"].values()))
-    sizes = ", ".join(f"{size} with {name.replace('attribute', attribute)}" for name, size in first["groups"].items())
+    sizes = ", ".join(f"{size} with {_group(name, attribute)}" for name, size in first["groups"].items())
     lines = [f"{report['n']} pictures ({sizes}); knob '{target}', oracle '{attribute}'."]
-    if report.get("failed"):
-        lines.append(f"{len(report['failed'])} pictures could not be measured and are listed in audit.json.")
+    failed = report.get("failed", 0)
+    failed = failed if isinstance(failed, int) else len(failed)  # a metrics.json keeps their number alone
+    if failed:
+        lines.append(f"{failed} pictures could not be measured and are listed in audit.json.")
     lines += [
-        f"No picture with {name.replace('attribute', attribute)} was there, so nothing is known of those."
+        f"No picture with {_group(name, attribute)} was there, so nothing is known of those."
         for name, size in first["groups"].items()
         if not size
     ]
@@ -86,6 +88,10 @@ def verdict(report: dict[str, Any]) -> list[str]:
         "tested may still be there."
     )
     return lines
+
+
+def _group(name: str, attribute: str) -> str:
+    return f"{attribute}={name.removeprefix('attribute=')}" if name.startswith("attribute=") else name
 
 
 def _line(name: str, end: str, found: dict[str, Any], target: str, attribute: str) -> str:

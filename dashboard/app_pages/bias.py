@@ -66,7 +66,8 @@ def one_picture(study: Study, place: upload.Place, target: str, attribute: str) 
         sweep = studies.sweep(which, place.prepared)
         seen = studies.oracle_answers(which, attribute, sweep)
         sweeps[name], answers[name] = sweep, seen
-        st.markdown(f"**{names[name].capitalize()}**, which gives this picture {percent(sweep.query)} {label(target)}")
+        title = names[name][0].upper() + names[name][1:]
+        st.markdown(f"**{title}**, which gives this picture {percent(sweep.query)} {label(target)}")
         frames = bias.picked(sweep)
         for column, i in zip(st.columns(bias.FRAMES), frames, strict=False):
             asked = f"{label(target)} {percent(sweep.achieved[i])}" + ("  (the picture)" if i == sweep.origin else "")

@@ -16,7 +16,7 @@ from dashboard.parts.mask_table import interval
 PLAIN = {"displayModeBar": False}
 SALIENCY = {
     "knob": "the knob: |most − least|", "gradient": "gradient", "ig": METHODS["ig"].title, "smoothgrad": "SmoothGrad",
-    "gradcam": "Grad-CAM", "fido": "FIDO", "random": "random order",
+    "gradcam": "Grad-CAM", "fido-ssr": "FIDO-SSR", "random": "random order",
 }  # fmt: skip
 
 
@@ -28,25 +28,35 @@ def main() -> None:
             return
         with st.popover("Show my own results", icon=":material/upload_file:"):
             file = st.file_uploader("metrics.json, as `contralens evaluate` writes it", type=["json"], key="metrics")
-        metrics = study.metrics if file is None else own(file.getvalue())
-        if not metrics.get("knobs"):
-            st.info("No knob has been measured here yet: `contralens evaluate` does it.")
+        if file is None:
+            show(study.metrics)
             return
-        for target in metrics["knobs"]:
-            st.markdown(f"## {evidence.heading(target)}")
-            knob(metrics, target)
-            heart(metrics, target)
-            saliency(metrics, target)
-        ablation(metrics)
+        try:
+            show(own(file.getvalue()))
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+            raise UserError("Parts of this metrics.json are missing or have another form than ours.") from None
     except UserError as fault:
         st.error(str(fault))
+
+
+def show(metrics: dict[str, Any]) -> None:
+    """Everything that a metrics.json holds of knobs."""
+    if not metrics.get("knobs"):
+        st.info("No knob has been measured here yet: `contralens evaluate` does it.")
+        return
+    for target in metrics["knobs"]:
+        st.markdown(f"## {evidence.heading(target)}")
+        knob(metrics, target)
+        heart(metrics, target)
+        saliency(metrics, target)
+    ablation(metrics)
 
 
 def own(data: bytes) -> dict[str, Any]:
     """An uploaded metrics.json. Raises UserError when it is something else."""
     try:
         found = json.loads(data)
-    except (UnicodeDecodeError, json.JSONDecodeError):
+    except (ValueError, RecursionError):
         raise UserError("This is not a JSON file; upload the metrics.json that `contralens evaluate` wrote.") from None
     if not isinstance(found, dict) or not isinstance(found.get("knobs", {}), dict):
         raise UserError("This JSON is not a metrics.json of Contralens; `contralens evaluate` writes one.")
@@ -118,11 +128,7 @@ def saliency(metrics: dict[str, Any], target: str) -> None:
     st.markdown("### Does the knob point at what matters?")
     left, right = st.columns([1.4, 1])
     left.plotly_chart(evidence.deletion_figure(report, SALIENCY), config=PLAIN, alt="Deletion curves")
-    rows = [
-        {"map": SALIENCY.get(name, name), "area under the curve ↓": interval(found["area"], "number")}
-        for name, found in report["methods"].items()
-    ]
-    right.dataframe(rows, hide_index=True)
+    right.dataframe(evidence.saliency_rows(report, SALIENCY), hide_index=True)
     right.caption(
         f"{evidence.about(report)}. The most important pixels of each map are replaced by uniform noise, the same for "
         f"all; what falls fastest found what the classifier of {label(target)} needs, or what noise disturbs most."
@@ -132,13 +138,9 @@ def saliency(metrics: dict[str, Any], target: str) -> None:
 def ablation(metrics: dict[str, Any]) -> None:
     """Table 6, on our own data and budget."""
     for target, found in metrics.get("ablation", {}).items():
-        rows = found.get("rows", found) if isinstance(found, dict) else found
-        if not isinstance(rows, list):
-            continue
         st.markdown(f"### What do the losses do? {evidence.heading(target)}")
-        st.dataframe(rows, hide_index=True)
-        if isinstance(found, dict):
-            st.caption(evidence.about(found))
+        st.dataframe(evidence.ablation_rows(found), hide_index=True)
+        st.caption(f"{evidence.about(found | {'n': found['pictures']})}. {found['grid']}. {found['note']}")
 
 
 main()

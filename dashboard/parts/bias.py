@@ -95,4 +95,4 @@ def table_rows(report: dict[str, Any], names: dict[str, str]) -> list[dict[str, 
 
 def classifier_names(variants: dict[str, str]) -> dict[str, str]:
     """What to call a study's classifiers: its own, and its variants by name and what they were trained on."""
-    return {MAIN: "the study's own"} | {name: f"{name}: {title}" for name, title in variants.items()}
+    return {MAIN: "main: the study's own"} | {name: f"{name}: {title}" for name, title in variants.items()}

@@ -49,13 +49,23 @@ def show(study: Study, target: str, attribute: str, classifiers: list[str]) -> N
         st.info("Choose at least one classifier.")
         return
     task = AuditTask(study.name, target, attribute, tuple(chosen), aligned=aligned)
-    key = f"cohort-{file.file_id}-{task.key}-{column}"
-    job: Job = st.session_state.setdefault(
-        key, Job(lambda name, progress: audit_zip(task, cohort, column, progress=progress))
-    )
+    job = _job((file.file_id, task, column), cohort)
     st.fragment(_progress, run_every=0.8 if job.state().busy else None)(job, len(cohort.rows), job.state().busy)
     if _PIECE in job.results:
         _result(job.results[_PIECE], names)
+
+
+def _job(which: tuple[str, AuditTask, str], cohort: CohortZip) -> Job:
+    """This session's audit of a file by a task and a column; others stop, and those of other files are let go."""
+    jobs: dict[tuple[str, AuditTask, str], Job] = st.session_state.setdefault("cohort_jobs", {})
+    for other in [w for w in jobs if w != which]:
+        jobs[other].cancel()
+        if other[0] != which[0]:
+            del jobs[other]
+    if which not in jobs:
+        _, task, column = which
+        jobs[which] = Job(lambda name, progress: audit_zip(task, cohort, column, progress=progress))
+    return jobs[which]
 
 
 def _progress(job: Job, pictures: int, polling: bool) -> None:

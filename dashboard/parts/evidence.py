@@ -27,8 +27,9 @@ def knob_rows(metrics: dict[str, Any], target: str) -> list[dict[str, str]]:
     rows = []
     for head, found in metrics["knobs"][target].items():
         direct, frechet = found["direct"], found.get("frechet", {})
-        identity = metrics.get("identity", {}).get(target)
-        same = found.get("verification") or (identity if head == next(iter(metrics["knobs"][target])) else None)
+        # That of the first knob stands under the target's name alone.
+        first = head == next(iter(metrics["knobs"][target]))
+        same = metrics.get("identity", {}).get(target if first else f"{target}, {head}")
         rows.append(
             {
                 "method": HEADS.get(head, head),
@@ -128,6 +129,40 @@ def deletion_figure(report: dict[str, Any], titles: dict[str, str]) -> go.Figure
         yaxis={"title": "probability of the first answer", "range": [0, 1.02]}, **_FRAME,
     )  # fmt: skip
     return figure
+
+
+def saliency_rows(report: dict[str, Any], titles: dict[str, str]) -> list[dict[str, Any]]:
+    """One row a map; slow ones are made of fewer pictures."""
+    return [
+        {
+            "map": titles.get(name, name), "n": found.get("n", report["n"]),
+            "area under the curve ↓": interval(found["area"], "number"),
+        }
+        for name, found in report["methods"].items()
+    ]  # fmt: skip
+
+
+def ablation_rows(report: dict[str, Any]) -> list[dict[str, str]]:
+    """One row a cell of the grid; of one that failed, why."""
+    rows = []
+    for row in report["rows"]:
+        distances = row.get("frechet") or {}
+        other = "".join(f", {name} {value}" for name, value in row["other"].items() if name != "head")
+        rows.append(
+            {
+                "cell": row["cell"], "head": row["head"],
+                "weights": ", ".join(f"{name} {value:g}" for name, value in row["weights"].items()) + other,
+                "steps": str(row.get("steps", "-")),
+                "FD present ↓": _plain(distances.get("present")), "FD absent ↓": _plain(distances.get("absent")),
+                "FD overall ↓": _plain(distances.get("overall")),
+                "closeness ↑": interval(row.get("closeness"), "share"),
+                "same person ↑": interval(row.get("same_person"), "share"),
+                "f misses the request by ↓": interval(row.get("error"), "number"),
+                "independent network follows ↑": interval(row.get("witness_ratio"), "number"),
+                "failed": row.get("failed", ""),
+            }
+        )  # fmt: skip
+    return rows
 
 
 def about(part: dict[str, Any]) -> str:

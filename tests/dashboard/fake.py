@@ -53,6 +53,7 @@ def chest(heart: float = 0.2, side: int = SIDE, noise: float = 0.02) -> np.ndarr
     return np.clip(film + grain, 0, 1).astype(np.float32)
 
 
+@lru_cache
 def sweep_of(query: float = 0.22, mode: str = "direct", *, short: bool = True, side: int = SIDE) -> Sweep:
     """A sweep of the drawn chest. short: in direct mode the top of the range is not reached."""
     requested = np.sort(np.append(REQUESTS, query))
@@ -172,7 +173,7 @@ class FakeSegmenter:
         """[N, 1, 64, 64] -> [N, 2, 64, 64] bool."""
         y, across = np.mgrid[0:64, 0:64] / 64 - 0.5
         chest = torch.from_numpy((np.abs(across) < 0.36) & (np.abs(y + 0.02) < 0.38))
-        near = torch.from_numpy(((across - 0.06) / 0.36) ** 2 + ((y - 0.17) / 0.2) ** 2 < 1)
+        near = torch.from_numpy(((across - 0.06) / 0.36) ** 2 + ((y - 0.17) / 0.13) ** 2 < 1)
         bright = x[:, 0] > 0.55
         return torch.stack([bright & near & chest, ~bright & chest], 1)
 
@@ -512,12 +513,9 @@ def records(n: int = 40, *, biased: bool) -> list[dict[str, Any]]:
     for i in range(n):
         attribute = i % 2
         seen = attribute if i < n - 1 else 1 - attribute
-        rows.append(
-            {
-                "attribute": attribute, "query": 0.3, "oracle": 0.1 + 0.8 * seen, "more": 0.95, "less": 0.05,
-                "more_oracle": 0.95 if biased else 0.1 + 0.8 * seen, "less_oracle": 0.05 if biased else 0.1 + 0.8 * seen,
-            }
-        )  # fmt: skip
+        says = 0.1 + 0.8 * seen
+        row = {"attribute": attribute, "query": 0.3, "oracle": says, "more": 0.95, "less": 0.05}
+        rows.append(row | {"more_oracle": 0.95 if biased else says, "less_oracle": 0.05 if biased else says})
     return rows
 
 
@@ -586,7 +584,7 @@ IDENTITY: dict[str, Any] = {
 
 @lru_cache
 def hearts() -> dict[str, Any]:
-    """As `contralens evaluate --measure heart` writes it: every heart grows by .1 over the range; 30 of 60 are large."""
+    """As `contralens evaluate --measure heart` writes it: every heart grows by .1; 30 of 60 are large."""
     requested = np.linspace(0.05, 0.95, 10)
     positive = np.arange(60) % 2 == 1
     rng = np.random.default_rng(0)

@@ -1,0 +1,145 @@
+"""An audit in words, as a CSV and as a chart, of reports whose rates are known."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.evaluation.audit_files import audit_rows, verdict, write_csv, write_plot
+from core.evaluation.confounding import compare_flips, confounding_report
+
+N = 60
+
+
+def records(flips: float, *, wrong: float = 0.05, reached: bool = True, attribute=None) -> list[dict]:
+    """N pictures; a share of the explanations flips at both ends, and the oracle misreads a share of the pictures."""
+    rows = []
+    for i in range(N):
+        a = i % 2 if attribute is None else attribute
+        after = a if i >= flips * N else 1 - a
+        rows.append(
+            {
+                "attribute": a, "oracle": float(1 - a if i < wrong * N else a), "query": 0.5,
+                "more": 0.95 if reached else 0.6, "less": 0.05 if reached else 0.4,
+                "more_oracle": float(after), "less_oracle": float(after), "site": "ab"[i // 2 % 2], "attributes": "z",
+            }
+        )  # fmt: skip
+    return rows
+
+
+def report(by=(), failed=(), **classifiers) -> dict:
+    first, *others = classifiers
+    return {
+        "study": "toy", "target": "Very_Large", "attribute": "Corner_Bar", "n": N, "failed": list(failed),
+        "classifiers": {name: confounding_report(rows, by=by) for name, rows in classifiers.items()},
+        "compared": {f"{first} against {o}": compare_flips(classifiers[first], classifiers[o]) for o in others},
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def both():
+    return report(("site", "attributes"), biased=records(0.9), fair=records(0.06))
+
+
+EVERY = {
+    "both": lambda: report(("site",), biased=records(0.9), fair=records(0.06)),
+    "nothing flips": lambda: report(main=records(0.0, wrong=0.0)),
+    "everything flips": lambda: report(main=records(1.0)),
+    "not reached": lambda: report(main=records(0.0, reached=False)),
+    "one group": lambda: report(main=records(0.1, attribute=1)),
+    "failed": lambda: report(main=records(0.1), failed=[{"file": "a.png", "why": "It is broken."}]),
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_no_verdict_acquits(name):
+    lines = verdict(EVERY[name]())
+    text = " ".join(lines).lower()
+    for word in ("no bias", "not biased", "unbiased", "is fair", "bias-free", "free of bias", "no confounding", "safe"):
+        assert word not in text.replace("fair:", ""), word
+    assert lines[-1].endswith("What was not tested may still be there.")
+    for line in lines:
+        assert line.endswith((".", ","))
+        assert "_" not in line
+        assert "None" not in line
+        assert "nan" not in line
+
+
+def test_the_verdict_says_who_was_measured_and_which_classifier_flips(both):
+    lines = verdict(both)
+    assert lines[0].startswith("60 pictures (30 with Corner Bar=0, 30 with Corner Bar=1, 30 with site=a, 30 with site=b")
+    assert "60 with attributes=z" in lines[0]  # not every column that begins so is the attribute
+    for end in ("more", "less"):
+        (biased,) = (line for line in lines if line.startswith(f"biased: asked for {end}"))
+        (fair,) = (line for line in lines if line.startswith(f"fair: asked for {end}"))
+        assert "90.0%" in biased
+        assert biased.endswith("this classifier's answer goes with Corner Bar.")
+        assert fair.endswith("not more than the oracle's errors explain.")
+    against = [line for line in lines if line.startswith("biased against fair")]
+    assert len(against) == 2
+    assert "13.5 times as many flips" in against[0]
+
+
+def test_the_oracles_own_errors_are_said():
+    (line,) = (x for x in verdict(report(main=records(0.1, wrong=0.2))) if "unchanged" in x)
+    assert "20.0%" in line
+
+
+def test_a_knob_that_did_not_get_there_says_little():
+    lines = [x for x in verdict(report(main=records(0.0, reached=False))) if "asked for" in x]
+    assert len(lines) == 2
+    assert all(x.endswith("so this says little.") for x in lines)
+    # Flips beyond the oracle's errors count even so.
+    lines = [x for x in verdict(report(main=records(0.9, reached=False))) if "asked for" in x]
+    assert all("goes with" in x for x in lines)
+
+
+def test_empty_groups_and_failures_are_said():
+    lines = verdict(report(main=records(0.1, attribute=1)))
+    assert "No picture with Corner Bar=0 was there, so nothing is known of those." in lines
+    lines = verdict(EVERY["failed"]())
+    assert "1 pictures could not be measured and are listed in audit.json." in lines
+    assert not any("could not be measured" in x for x in verdict(EVERY["both"]()))
+
+
+def test_no_ratio_where_nothing_flips():
+    lines = verdict(report(biased=records(0.9), fair=records(0.0)))
+    assert not any("times as many" in x for x in lines)
+
+
+def test_the_csv_has_every_group_and_both_controls(both, tmp_path):
+    write_csv(both, tmp_path / "audit.csv")
+    with (tmp_path / "audit.csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    groups = [
+        "all", "attribute=0", "attribute=1", "site=a", "site=b", "attributes=z", "control: unchanged pictures",
+        "control: shuffled labels",
+    ]  # fmt: skip
+    assert [(r["classifier"], r["asked for"], r["group"]) for r in rows] == [
+        (c, e, g) for c in ("biased", "fair") for e in ("more", "less") for g in groups
+    ]
+    first = rows[0]
+    assert (first["n"], float(first["flipped"]), float(first["reached"])) == ("60", 0.9, 1)
+    assert float(first["low"]) < 0.9 < float(first["high"])
+    assert {r["n"] for r in rows if r["group"].startswith("attribute=")} == {"30"}
+    assert len(rows) == len(audit_rows(both))
+
+
+def test_the_chart_has_a_line_for_every_rate(both, tmp_path):
+    write_plot(both, tmp_path / "deep" / "audit.png")
+    with Image.open(tmp_path / "deep" / "audit.png") as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+    write_plot(report(main=records(0.1)), tmp_path / "small.png")
+    with Image.open(tmp_path / "small.png") as picture:
+        assert picture.height < pixels.shape[0]
+    assert pixels.shape[1] > 500
+    coloured = (pixels.max(2).astype(int) - pixels.min(2)) > 60
+    assert coloured.sum() > 12 * 30  # twelve dots and their whiskers
+
+
+def test_a_chart_of_nothing_but_zeros_is_drawn(tmp_path):
+    write_plot(report(main=records(0.0, wrong=0.0)), tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 1000
