@@ -116,8 +116,8 @@ class LabelledTable:
 def read_table(folder: Path, labels: Path, *, missing_ok: bool = False) -> LabelledTable:
     """Read a CSV of labels beside a folder of images.
 
-    missing_ok: keep rows whose picture is not there; whoever reads it then says so. Raises UserError when the CSV is
-    missing, empty or has no `file` column, and, unless missing_ok, names files that are not there.
+    missing_ok: keep rows whose picture is not there, if there are others; whoever reads it then says so. Raises
+    UserError when the CSV is missing, empty or has no `file` column, and when it names files that are not there.
     """
     if not labels.is_file():
         raise UserError(f"There is no label file at {labels}; pass one with --labels.")
@@ -140,7 +140,7 @@ def read_table(folder: Path, labels: Path, *, missing_ok: bool = False) -> Label
     if "" in files:
         raise UserError(f"{labels} has a row without a file name, row {files.index('') + 2}.")
     missing = [name for name in files if not (folder / name).is_file()]
-    if missing and not missing_ok:
+    if missing and (not missing_ok or len(missing) == len(files)):
         raise UserError(
             f"{labels} names {len(missing)} files that are not in {folder}, {missing[0]} first; "
             "pass the folder that holds them with --data."

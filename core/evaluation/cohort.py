@@ -17,6 +17,7 @@ from core.evaluation.answers import Answers
 from core.studies.study import Study
 
 Report = Callable[[str, int, int], None]
+REPORT = "report"  # folder inside --out for tables and charts beside metrics.json
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.evaluation.cohort import Cohort
+from core.evaluation.cohort import REPORT, Cohort
 from core.evaluation.interval import bootstrap_means
 from core.evaluation.knob_saliency import COSTLY, DRAWS, METHODS, SaliencyTable, run_saliency, saliency_report
 from core.evaluation.measures import Metrics, Write
@@ -35,13 +35,14 @@ def measure_saliency(cohort: Cohort, metrics: Metrics, out: Path, write: Write) 
         about = {"head": head, "infill": infill.name, "preset": options.speed, "draws": DRAWS}
         report = about | saliency_report(table, seed=options.seed)
         metrics.setdefault("saliency", {})[target] = cohort.about | report
-        _write_curves(table, target, out, options.seed)
+        _write_curves(table, target, out / REPORT, options.seed)
         write()
 
 
 def _write_curves(table: SaliencyTable, target: str, out: Path, seed: int) -> None:
     """saliency-<target>.csv with all curves and their intervals, and the paper's chart as PNG."""
     stem = f"saliency-{target.lower()}"
+    out.mkdir(parents=True, exist_ok=True)
     lines = []
     with (out / f"{stem}.csv").open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)

@@ -11,7 +11,7 @@ import numpy as np
 from core.data.organs import organ_masks
 from core.data.packed import packed_images
 from core.errors import UserError
-from core.evaluation.cohort import Cohort
+from core.evaluation.cohort import REPORT, Cohort
 from core.evaluation.discrimination import discrimination_row
 from core.evaluation.heart import MEASURES, HeartTable, run_hearts
 from core.evaluation.measures import Metrics, Write
@@ -68,7 +68,7 @@ def measure_heart(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> 
                 positive, sizes[:, 0], sizes[:, 1], sizes[:, -1], seed=options.seed
             )
         metrics.setdefault("heart", {})[target] = cohort.about | report
-        _write_hearts(table, positive, report, out, target)
+        _write_hearts(table, positive, report, out / REPORT, target)
         write()
 
 
@@ -93,6 +93,7 @@ def measure_discrimination(cohort: Cohort, metrics: Metrics, out: Path, write: W
 
 def _write_hearts(table: HeartTable, positive: np.ndarray, report: dict[str, Any], out: Path, target: str) -> None:
     stem = f"heart-{target.lower()}"
+    out.mkdir(parents=True, exist_ok=True)
     with (out / f"{stem}.csv").open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
         writer.writerow(["picture", "label", "f", "requested", "achieved", *MEASURES])

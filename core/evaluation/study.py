@@ -15,7 +15,8 @@ from core.evaluation import measures_evidence as evidence
 from core.evaluation import measures_maps as maps
 from core.evaluation import measures_organs as organs
 from core.evaluation.answers import ask_cohort
-from core.evaluation.cohort import Cohort, Options, Report
+from core.evaluation.cohort import REPORT, Cohort, Options, Report
+from core.evaluation.flat import write_report
 from core.explainers.presets import preset
 from core.studies.study import Study
 
@@ -90,4 +91,5 @@ def evaluate_study(
         if name in measures:
             measure(cohort, metrics, out, write)
     write()
+    write_report(metrics, out / REPORT)
     return metrics

@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from core.errors import UserError
+from core.evaluation.flat import numbers, parts_with
 from core.studies.study import Study
 from dashboard.parts import charts
 from dashboard.parts.choice import choose_study
@@ -37,16 +38,16 @@ def measured(study: Study) -> None:
         return
     figures = [
         charts.reliability(part["reliability"], title=f"Reliability: {place}")
-        for place, part in charts.parts_with(study.metrics, "reliability").items()
+        for place, part in parts_with(study.metrics, "reliability").items()
     ] + [
         charts.response(part["requests"], part["curve"], part.get("witness_curve"), title=f"Response: {place}")
-        for place, part in charts.parts_with(study.metrics, "curve").items()
+        for place, part in parts_with(study.metrics, "curve").items()
         if "requests" in part
     ]
     for row in range(0, len(figures), 3):
         for column, figure in zip(st.columns(3), figures[row : row + 3], strict=False):
             column.plotly_chart(figure, alt=figure.layout.title.text, config={"displayModeBar": False})
-    rows = charts.measures(study.metrics)
+    rows = numbers(study.metrics)
     if rows:
         st.dataframe(rows, column_config=COLUMNS, hide_index=True)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import plotly.graph_objects as go
 
@@ -41,40 +39,6 @@ def nice_limit(change: np.ndarray) -> float:
     strongest = change[np.abs(change).mean(axis=tuple(range(1, change.ndim))).argmax()]
     reach = float(np.quantile(np.abs(strongest), 0.995)) / 255
     return next((limit for limit in (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75) if reach <= limit), 1.0)
-
-
-def measures(metrics: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every measured number of a metrics.json as a row: what, measure, value, low, high (95 % interval), n.
-
-    A number is a dict with `value`, `low` and `high`; `n` is taken from the dict around it.
-    """
-    rows: list[dict[str, Any]] = []
-
-    def walk(node: dict[str, Any], path: tuple[str, ...]) -> None:
-        for name, value in node.items():
-            if isinstance(value, dict) and "value" in value:
-                interval = {k: value.get(k) for k in ("value", "low", "high")}
-                rows.append({"of": " / ".join(path), "measure": name, **interval, "n": node.get("n")})
-            elif isinstance(value, dict):
-                walk(value, (*path, name))
-
-    walk(metrics, ())
-    return rows
-
-
-def parts_with(metrics: dict[str, Any], name: str) -> dict[str, dict[str, Any]]:
-    """The dicts anywhere in a metrics.json that have a field of this name, by their place in it."""
-    found: dict[str, dict[str, Any]] = {}
-
-    def walk(node: dict[str, Any], path: tuple[str, ...]) -> None:
-        if name in node:
-            found[" / ".join(path)] = node
-        for key, value in node.items():
-            if isinstance(value, dict):
-                walk(value, (*path, key))
-
-    walk(metrics, ())
-    return found
 
 
 def reliability(bins: list[dict[str, float]], *, title: str) -> go.Figure:

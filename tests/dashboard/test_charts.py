@@ -29,21 +29,6 @@ def test_one_limit_covers_every_frame():
     assert charts.nice_limit(np.full((1, 4, 4), 255)) == 1.0
 
 
-def test_measures_finds_every_number_and_its_sample_size():
-    rows = charts.measures(fake.METRICS)
-    assert [(r["of"], r["measure"], r["n"]) for r in rows] == [
-        ("classifier / targets / Cardiomegaly", "auc", 500),
-        ("knob / Cardiomegaly", "error", 200),
-    ]
-    assert rows[0]["low"] == 0.86
-
-
-def test_parts_with():
-    assert list(charts.parts_with(fake.METRICS, "reliability")) == ["classifier / targets / Cardiomegaly"]
-    assert list(charts.parts_with(fake.METRICS, "curve")) == ["knob / Cardiomegaly"]
-    assert charts.parts_with({}, "curve") == {}
-
-
 def test_figures_show_the_numbers_they_are_given():
     bins = fake.METRICS["classifier"]["targets"][fake.TARGET]["reliability"]
     assert list(charts.reliability(bins, title="t").data[1].x) == [0.05, 0.3, 0.5, 0.7, 0.95]

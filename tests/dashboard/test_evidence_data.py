@@ -55,14 +55,8 @@ def test_a_box_a_group(heart):
     figure = evidence.groups_figure(heart, "ctr")
     assert len(figure.data) == 4
     for box, name in zip(figure.data, evidence.GROUPS, strict=True):
-        low, q1, median, q3, high = heart["ctr"]["groups"][name]["percentiles"]
-        assert (box.lowerfence[0], box.q1[0], box.median[0], box.q3[0], box.upperfence[0]) == (
-            low,
-            q1,
-            median,
-            q3,
-            high,
-        )
+        drawn = [box.lowerfence[0], box.q1[0], box.median[0], box.q3[0], box.upperfence[0]]
+        assert drawn == heart["ctr"]["groups"][name]["percentiles"]
         assert box.x[0].endswith("n = 30")
     medians = dict(zip(evidence.GROUPS, (b.median[0] for b in figure.data), strict=True))
     assert medians["made_condition"] - medians["healthy"] == pytest.approx(0.05, abs=0.01)

@@ -115,9 +115,7 @@ def test_mistakes_are_one_line(mistake, words, small, tmp_path):
     assert "no split 'half'" in said("--split", "half")
     assert "no engine 'spark'; choose one of local, ray" in said("--engine", "spark")
     assert "pass --engine ray" in said("--address", "head:6379")
-    assert "None of the 8 pictures could be measured; the first said: There is no file at" in said(
-        "--data", tmp_path / "elsewhere"
-    )
+    assert "names 8 files that are not in" in said("--data", tmp_path / "elsewhere")
     (tmp_path / "blank.csv").write_text("file,Bar\n000.png,\n")
     assert "says what 'Bar' is" in said("--labels", tmp_path / "blank.csv")
     (tmp_path / "other.csv").write_text("file,Male\n000.png,1\n")

@@ -44,7 +44,7 @@ def test_what_is_written(measure, tmp_path):
     assert list(report["methods"]) == list(METHODS)
     assert report["methods"]["fido-ssr"]["n"] == report["few"]["n"] == 2
     assert ("saliency Large", 26, 26) in heard
-    with (out / "saliency-large.csv").open(newline="") as handle:
+    with (out / "report" / "saliency-large.csv").open(newline="") as handle:
         rows = list(csv.DictReader(handle))
     assert [(r["method"], float(r["share"])) for r in rows] == [(m, s) for m in METHODS for s in report["shares"]]
     for row in rows:
@@ -53,7 +53,7 @@ def test_what_is_written(measure, tmp_path):
         for column, name in (("probability", "curve"), ("decision", "decision"), ("accuracy", "accuracy")):
             assert float(row[column]) == found[name][k]
             assert float(row[f"{column}_low"]) <= float(row[column]) <= float(row[f"{column}_high"])
-    assert (out / "saliency-large.png").stat().st_size > 5000
+    assert (out / "report" / "saliency-large.png").stat().st_size > 5000
 
 
 def test_the_table(measure):

@@ -14,7 +14,8 @@ from toys import small_config
 from core.data.packed import packed_images
 from core.data.table import read_table
 from core.errors import UserError
-from core.evaluation.cohort import Cohort, Options, commit
+from core.evaluation import cohort as cohort_module
+from core.evaluation.cohort import Cohort, Options
 from core.networks.store import load_exaggerator, save_exaggerator
 from core.studies import Study
 from core.training import ablation as module
@@ -83,14 +84,17 @@ def interrupt_at(cell, step):
     return report
 
 
-def test_two_cells_trained_measured_and_written(make_bench, tmp_path):
+def test_two_cells_trained_measured_and_written(make_bench, monkeypatch, tmp_path):
+    for place in (cohort_module, module):
+        monkeypatch.setattr(place, "commit", lambda: "abc1234")  # somebody may commit in the middle of a test
     table = run_ablation(GRID, make_bench(pictures=12), tmp_path)
     assert [r["cell"] for r in table["rows"]] == ["low", "high"]
     assert [r["weights"] for r in table["rows"]] == [{"gan": 1, "f": 1, "rec": 1}, {"gan": 1, "f": 1, "rec": 100}]
-    assert (table["seed"], table["split"], table["commit"], table["pictures"]) == (0, "test", commit(), 12)
+    assert (table["seed"], table["split"], table["commit"], table["pictures"]) == (0, "test", "abc1234", 12)
     assert (table["head"], table["note"], table["budget"]) == ("paper", "", {"steps": 3, "minutes": None})
     for row in table["rows"]:
         assert (row["steps"], row["stop"], row["pictures"], row["same_person"]) == (3, "finished", 12, None)
+        assert row["commit"] == "abc1234"
         assert "independent network" in row["frechet"]["features"]
         assert row["frechet"]["overall"] > 0
         for name in ("closeness", "error", "top", "bottom", "witness_ratio"):
