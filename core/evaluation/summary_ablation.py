@@ -76,8 +76,8 @@ def markdown(ablation: dict[str, Any], target: str) -> str:
     said += f"{ablation['pictures']} held-out pictures"
     if features:
         halves = next((_number(r["frechet"].get("real_halves")) for r in rows if r.get("frechet")), None)
-        said += f"; present, absent and overall are FD ({features}), {_plain(halves, '.2f')} between two halves "
-        said += "of the real pictures"
+        said += f"; present, absent and overall are FD ({features})"
+        said += "" if halves is None else f", which is {halves:.2f} between two halves of the real pictures"
     note = f" {ablation['note']}" if ablation["note"] else ""
     return f"{said}.{note}\n\n{table(header, lines)}"
 

@@ -20,6 +20,7 @@ from core.networks.autoencoder import Autoencoder, AutoencoderConfig, active_uni
 from core.training.inpainter import warm_cosine
 from core.training.loop import EMA, average_gradients, world
 from core.training.sheet import save_sheet
+from core.training.state import Resumable
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class AutoencoderTraining:
     seed: int = 0
 
 
-class AutoencoderTrainer:
+class AutoencoderTrainer(Resumable):
     """Adam under a cosine, weights averaged."""
 
     def __init__(
@@ -84,26 +85,6 @@ class AutoencoderTrainer:
         """The averaged network, frozen."""
         assert isinstance(self.ema.module, Autoencoder)
         return self.ema.module
-
-    def state(self) -> dict[str, Any]:
-        """See `Trainer.state`."""
-        return {
-            "model": self.model.state_dict(),
-            "ema": self.ema.module.state_dict(),
-            "updates": self.ema.updates,
-            "optimiser": self.optimiser.state_dict(),
-            "rng": self.rng.bit_generator.state,
-            "torch": torch.get_rng_state(),
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """See `Trainer.restore`."""
-        self.model.load_state_dict(state["model"])
-        self.ema.module.load_state_dict(state["ema"])
-        self.ema.updates = state["updates"]
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.rng.bit_generator.state = state["rng"]
-        torch.set_rng_state(state["torch"])
 
     @torch.no_grad()
     def sample(self, path: Path) -> None:

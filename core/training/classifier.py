@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from core.classifiers.blackbox import Classifier
 from core.classifiers.store import load_classifier
 from core.training.augment import CLASSIFIER_VIEW, View, random_view
 from core.training.loop import EMA, average_gradients, world
+from core.training.state import Resumable
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class ClassifierConfig:
     seed: int = 0
 
 
-class ClassifierTrainer:
+class ClassifierTrainer(Resumable):
     """AdamW with a one-cycle cosine schedule, random views, weight averaging; blank labels do not count."""
 
     def __init__(self, config: ClassifierConfig, images: np.ndarray, labels: np.ndarray, device: torch.device) -> None:
@@ -118,23 +118,6 @@ class ClassifierTrainer:
         self.optimiser.step()
         self.ema.update(self.model)
         return {"loss": float(loss.detach()), "rate": rate}
-
-    def state(self) -> dict[str, Any]:
-        """Weights, averages, optimiser and random generators."""
-        return {
-            "model": self.model.state_dict(), "ema": self.ema.module.state_dict(), "updates": self.ema.updates,
-            "optimiser": self.optimiser.state_dict(), "rng": self.rng.bit_generator.state,
-            "torch": torch.get_rng_state(),
-        }  # fmt: skip
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `state()`."""
-        self.model.load_state_dict(state["model"])
-        self.ema.module.load_state_dict(state["ema"])
-        self.ema.updates = state["updates"]
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.rng.bit_generator.state = state["rng"]
-        torch.set_rng_state(state["torch"])
 
     def sample(self, path: Path) -> None:
         """A classifier has no picture to show."""

@@ -23,6 +23,7 @@ from core.networks.store import load_exaggerator
 from core.training.augment import EXPECTATION_VIEW, diff_augment, random_view
 from core.training.loop import EMA, average_gradients, world
 from core.training.sheet import save_sheet
+from core.training.state import Resumable
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def total_variation(field: Tensor) -> Tensor:
     ).square().mean()
 
 
-class ExaggeratorTrainer:
+class ExaggeratorTrainer(Resumable):
     """Alternating hinge updates with uniform target bins over a bin-balanced stream of training pictures."""
 
     def __init__(
@@ -213,26 +214,6 @@ class ExaggeratorTrainer:
             "error": float((reached - target)[:half].abs().mean()),
             "moved": float((change.x.detach() - x).abs().mean()),
         }
-
-    def state(self) -> dict[str, Any]:
-        """Weights, averages, optimisers and random generators."""
-        return {
-            "model": self.model.state_dict(), "critic": self.critic.state_dict(), "ema": self.ema.module.state_dict(),
-            "updates": self.ema.updates, "optimiser": self.optimiser.state_dict(),
-            "critic_optimiser": self.critic_optimiser.state_dict(), "rng": self.rng.bit_generator.state,
-            "torch": torch.get_rng_state(),
-        }  # fmt: skip
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `state()`."""
-        self.model.load_state_dict(state["model"])
-        self.critic.load_state_dict(state["critic"])
-        self.ema.module.load_state_dict(state["ema"])
-        self.ema.updates = state["updates"]
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.critic_optimiser.load_state_dict(state["critic_optimiser"])
-        self.rng.bit_generator.state = state["rng"]
-        torch.set_rng_state(state["torch"])
 
     @torch.no_grad()
     def sample(self, path: Path) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from core.networks.inpainter import Inpainter, InpainterConfig
 from core.networks.patch_critic import PatchCritic
 from core.training.loop import EMA, average_gradients, world
 from core.training.sheet import save_sheet
+from core.training.state import Resumable
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def warm_cosine(fraction: float, start: float = 0.02) -> float:
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (fraction - start) / (1 - start)))
 
 
-class InpainterTrainer:
+class InpainterTrainer(Resumable):
     """Adam under a cosine; the critic joins once the L1 has placed the large shapes."""
 
     def __init__(
@@ -85,6 +85,7 @@ class InpainterTrainer:
         torch.manual_seed(training.seed)
         self.training, self.device = training, device
         self.stream = PictureStream(images, training, device)
+        self.rng = self.stream.rng
         self.model = Inpainter(config).to(device).to(memory_format=torch.channels_last)
         self.critic = PatchCritic(config.channels, training.critic_base).to(device)
         self.ema = EMA(self.model, training.ema)
@@ -127,30 +128,6 @@ class InpainterTrainer:
         """The averaged network, frozen."""
         assert isinstance(self.ema.module, Inpainter)
         return self.ema.module
-
-    def state(self) -> dict[str, Any]:
-        """See `Trainer.state`."""
-        return {
-            "model": self.model.state_dict(),
-            "ema": self.ema.module.state_dict(),
-            "updates": self.ema.updates,
-            "critic": self.critic.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "critic_optimiser": self.critic_optimiser.state_dict(),
-            "rng": self.stream.rng.bit_generator.state,
-            "torch": torch.get_rng_state(),
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """See `Trainer.restore`."""
-        self.model.load_state_dict(state["model"])
-        self.ema.module.load_state_dict(state["ema"])
-        self.ema.updates = state["updates"]
-        self.critic.load_state_dict(state["critic"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.critic_optimiser.load_state_dict(state["critic_optimiser"])
-        self.stream.rng.bit_generator.state = state["rng"]
-        torch.set_rng_state(state["torch"])
 
     @torch.no_grad()
     def sample(self, path: Path) -> None:

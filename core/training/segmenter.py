@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from core.training.augment import CLASSIFIER_VIEW, View, random_view
 from core.training.inpainter import warm_cosine
 from core.training.loop import EMA, average_gradients, world
 from core.training.sheet import save_sheet
+from core.training.state import Resumable
 
 _PLACE = View(rotate=12, shift=0.08, scale=0.15)  # picture and masks together; no mirror: the heart is on one side
 _TONE = replace(CLASSIFIER_VIEW, rotate=0, shift=0, scale=0, gamma=0.3)
@@ -42,7 +42,7 @@ def soft_dice_loss(logits: Tensor, masks: Tensor, known: Tensor) -> Tensor:
     return ((1 - dice) * known).sum() / known.sum().clamp_min(1)
 
 
-class SegmenterTrainer:
+class SegmenterTrainer(Resumable):
     """AdamW under a cosine, weights averaged; picture and masks are turned and shifted together."""
 
     def __init__(
@@ -84,23 +84,6 @@ class SegmenterTrainer:
         """The averaged network, frozen."""
         assert isinstance(self.ema.module, UNet)
         return self.ema.module
-
-    def state(self) -> dict[str, Any]:
-        """See `Trainer.state`."""
-        return {
-            "model": self.model.state_dict(), "ema": self.ema.module.state_dict(), "updates": self.ema.updates,
-            "optimiser": self.optimiser.state_dict(), "rng": self.rng.bit_generator.state,
-            "torch": torch.get_rng_state(),
-        }  # fmt: skip
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """See `Trainer.restore`."""
-        self.model.load_state_dict(state["model"])
-        self.ema.module.load_state_dict(state["ema"])
-        self.ema.updates = state["updates"]
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.rng.bit_generator.state = state["rng"]
-        torch.set_rng_state(state["torch"])
 
     def sample(self, path: Path) -> None:
         """Pictures, and what is found in them."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from core.training.augment import View, diff_augment, random_view
 from core.training.inpainter import warm_cosine
 from core.training.loop import EMA, average_gradients, world
 from core.training.sheet import save_sheet
+from core.training.state import Resumable
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ RAMP = 0.25  # share of the budget over which the similarity loss grows to its w
 VIEW = View(rotate=4, shift=0.03, scale=0.04, gain=0.05, bias=0.03, blur=0.6, noise=0.05)
 
 
-class TranslatorTrainer:
+class TranslatorTrainer(Resumable):
     """Alternating hinge updates; every picture goes to a random other class."""
 
     def __init__(
@@ -125,30 +125,6 @@ class TranslatorTrainer:
         """The averaged network, frozen."""
         assert isinstance(self.ema.module, Translator)
         return self.ema.module
-
-    def state(self) -> dict[str, Any]:
-        """See `Trainer.state`."""
-        return {
-            "model": self.model.state_dict(),
-            "ema": self.ema.module.state_dict(),
-            "updates": self.ema.updates,
-            "critic": self.critic.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "critic_optimiser": self.critic_optimiser.state_dict(),
-            "rng": self.rng.bit_generator.state,
-            "torch": torch.get_rng_state(),
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """See `Trainer.restore`."""
-        self.model.load_state_dict(state["model"])
-        self.ema.module.load_state_dict(state["ema"])
-        self.ema.updates = state["updates"]
-        self.critic.load_state_dict(state["critic"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.critic_optimiser.load_state_dict(state["critic_optimiser"])
-        self.rng.bit_generator.state = state["rng"]
-        torch.set_rng_state(state["torch"])
 
     @torch.no_grad()
     def sample(self, path: Path) -> None:

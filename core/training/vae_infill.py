@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,12 +11,13 @@ from core.networks.vae_infill import VaeInfillConfig, VaeInfiller
 from core.training.inpainter import InfillTraining, PictureStream, hole_l1, warm_cosine
 from core.training.loop import EMA, average_gradients
 from core.training.sheet import save_sheet
+from core.training.state import Resumable
 
 # Scale of the Laplace likelihood on [0, 1]: with it, L1 + SCALE * KL / hidden values is the negative ELBO.
 SCALE = 0.05
 
 
-class VaeInfillTrainer:
+class VaeInfillTrainer(Resumable):
     """Adam under a cosine; the posterior sees the whole picture, the prior only what is visible."""
 
     def __init__(
@@ -26,6 +26,7 @@ class VaeInfillTrainer:
         torch.manual_seed(training.seed)
         self.training, self.device = training, device
         self.stream = PictureStream(images, training, device)
+        self.rng = self.stream.rng
         self.model = VaeInfiller(config).to(device).to(memory_format=torch.channels_last)
         self.ema = EMA(self.model, training.ema)
         self.optimiser = torch.optim.Adam(self.model.parameters(), training.rate, betas=(0.9, 0.99))
@@ -53,26 +54,6 @@ class VaeInfillTrainer:
         """The averaged network, frozen."""
         assert isinstance(self.ema.module, VaeInfiller)
         return self.ema.module
-
-    def state(self) -> dict[str, Any]:
-        """See `Trainer.state`."""
-        return {
-            "model": self.model.state_dict(),
-            "ema": self.ema.module.state_dict(),
-            "updates": self.ema.updates,
-            "optimiser": self.optimiser.state_dict(),
-            "rng": self.stream.rng.bit_generator.state,
-            "torch": torch.get_rng_state(),
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """See `Trainer.restore`."""
-        self.model.load_state_dict(state["model"])
-        self.ema.module.load_state_dict(state["ema"])
-        self.ema.updates = state["updates"]
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.stream.rng.bit_generator.state = state["rng"]
-        torch.set_rng_state(state["torch"])
 
     @torch.no_grad()
     def sample(self, path: Path) -> None:

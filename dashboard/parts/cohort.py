@@ -50,7 +50,8 @@ def show(study: Study, target: str, attribute: str, classifiers: list[str]) -> N
         return
     task = AuditTask(study.name, target, attribute, tuple(chosen), aligned=aligned)
     job = _job((file.file_id, task, column), cohort)
-    st.fragment(_progress, run_every=0.8 if job.state().busy else None)(job, len(cohort.rows), job.state().busy)
+    known = sum(bool(row[column]) for row in cohort.rows)
+    st.fragment(_progress, run_every=0.8 if job.state().busy else None)(job, known, job.state().busy)
     if _PIECE in job.results:
         _result(job.results[_PIECE], names)
 

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.evaluation.heart import HeartSize
+from core.evaluation.outlines import Outlines, outline_sweep
 from core.images.picture import Prepared
-from dashboard.parts.knob import arrows, knob_data, nearest_frame
+from dashboard.parts.knob import arrows, heart_words, knob_data, nearest_frame
 
 
 def decode(text: str) -> np.ndarray:
@@ -94,3 +96,58 @@ def test_arrows_point_where_things_go():
     assert all(dx == pytest.approx(-0.02) and dy == 0 for _, _, dx, dy in found["frames"][1])
     assert found["gain"] == 4
     assert arrows(np.zeros((2, 2, 30, 30), np.float32)) is None
+
+
+def test_without_outlines_there_are_no_organs(data):
+    assert data["organs"] is None
+
+
+def test_outlines_of_every_frame_are_sent_in_fractions_of_the_picture(sweep):
+    outlines = outline_sweep(fake.FakeSegmenter(), seen(sweep), sweep)
+    organs = knob_data(sweep, seen(sweep), modality="chest", outlines=outlines)["organs"]
+    assert len(organs["frames"]) == len(organs["words"]) == 22
+    assert [line["organ"] for line in organs["frames"][0]] == ["heart", "lungs", "lungs"]
+    points = np.concatenate([line["points"] for frame in organs["frames"] for line in frame])
+    assert (points > 0).all()
+    assert (points < 1).all()
+    widths = [np.ptp(np.array(frame[0]["points"])[:, 0]) for frame in organs["frames"]]
+    assert widths[21] > widths[sweep.origin] > widths[0], "the heart grows with the knob"
+    json.dumps(organs)
+
+
+def test_one_square_is_outlined_where_it_is():
+    """Pixels 2 to 5 of 10 across and 4 to 7 of 20 down: a line half way to the pixels around, at .2 to .6 and .2 to .4."""
+    from core.evaluation.outlines import contours
+
+    mask = np.zeros((20, 10), bool)
+    mask[4:8, 2:6] = True
+    (line,) = contours(mask)
+    np.testing.assert_allclose(line.min(0), [0.2, 0.2])
+    np.testing.assert_allclose(line.max(0), [0.6, 0.4])
+
+
+NOWHERE = HeartSize(float("nan"), float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("index", "sentence"),
+    [
+        (0, "Cardiothoracic ratio 0.45, heart area 0.123 of the chest's width squared, as a network outlines them."),
+        (1, "Cardiothoracic ratio 0.45 → 0.61, heart area 0.123 → 0.200 of the chest's width squared, as a network "
+            "outlines them."),
+        (2, "Heart and lungs were not both found in this frame."),
+    ],
+)  # fmt: skip
+def test_the_heart_in_words(index, sentence):
+    assert heart_words([HeartSize(0.454, 0.1234), HeartSize(0.61, 0.2), NOWHERE], index, 0) == sentence
+
+
+def test_where_the_original_has_no_heart_nothing_is_compared():
+    assert heart_words([NOWHERE, HeartSize(0.5, 0.1)], 1, 0) == "Heart and lungs were not both found in this frame."
+
+
+def test_other_organs_are_outlined_and_not_measured(sweep):
+    lines = [[("spine", np.array([[0.1, 0.1], [0.2, 0.1], [0.2, 0.9]]))]] * 22
+    organs = knob_data(sweep, seen(sweep), modality="chest", outlines=Outlines(lines, []))["organs"]
+    assert organs["words"] == []
+    assert organs["frames"][3][0]["organ"] == "spine"

@@ -89,6 +89,18 @@ def test_a_sample_leads_to_the_knob(fake_study):
     assert query(app, "target") == "Cardiomegaly"
 
 
+@pytest.mark.parametrize("outlines", [True, False])
+def test_organs_are_outlined_where_the_study_can(fake_study, monkeypatch, outlines):
+    from dashboard.parts import knob
+
+    sent = []
+    monkeypatch.setattr(knob, "_mount", lambda **k: sent.append(k["data"]) or {})
+    fake_study.outlines = outlines
+    app = open_app(sample="drawn")
+    assert not app.exception
+    assert (sent[-1]["organs"] is not None) is outlines
+
+
 def test_an_upload_leads_to_the_knob_and_leaves_no_name(fake_study):
     app = open_app()
     uploader = app.get("file_uploader")[0]

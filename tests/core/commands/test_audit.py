@@ -102,8 +102,8 @@ def test_record_writes_into_the_study(contralens, words, study_folder, tmp_path)
 
 def test_mistakes_are_one_line(mistake, words, small, tmp_path):
     def said(flag: str, value) -> str:
-        at = words.index(flag) if flag in words else None
-        return mistake(*(words[: at + 1] + (value,) + words[at + 2 :] if at is not None else (*words, flag, value)))
+        given = dict(zip(words[1::2], words[2::2], strict=True)) | {flag: value}
+        return mistake(words[0], *(word for pair in given.items() for word in pair))
 
     assert "no oracle for 'Sex'; it has: Bar" in said("--attribute", "Sex")
     assert "There is no study 'nowhere'" in said("--study", "nowhere")

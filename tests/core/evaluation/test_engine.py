@@ -107,7 +107,7 @@ def test_a_killed_run_with_a_half_line_goes_on(tmp_path, cut):
     found = run_task(
         Square(), rows(*files), tmp_path / "r.jsonl", resume=True, progress=lambda i, n: heard.append((i, n))
     )
-    assert RAN == files[3:]
+    assert files[3:] == RAN
     assert list(found) == whole
     assert heard == [(4, 6), (5, 6), (6, 6)]
     for line in (tmp_path / "r.jsonl").read_text().splitlines():

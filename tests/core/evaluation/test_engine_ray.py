@@ -40,7 +40,7 @@ def test_an_address_at_which_nobody_answers():
 @pytest.mark.parametrize("address", ["head", "head:port", ":6379", "127.0.0.1:99999"])
 def test_no_address_at_all(address):
     pytest.importorskip("ray")
-    with pytest.raises(UserError, match="is no address of a Ray cluster|No Ray cluster answers"):
+    with pytest.raises(UserError, match=r"is no address of a Ray cluster|No Ray cluster answers"):
         start_ray(address)
 
 
@@ -78,16 +78,15 @@ def cohort(labelled_folder, tmp_path_factory):
 class TestTwoWorkers:
     def test_an_audit_has_identical_numbers(self, study, cohort, tmp_path):
         task = AuditTask(str(study), "Large", "Bar", by=("split",))
-        reports = {
-            engine: audit_cohort(task, cohort, tmp_path / engine, engine=engine) for engine in ("local", "ray")
-        }
+        reports = {engine: audit_cohort(task, cohort, tmp_path / engine, engine=engine) for engine in ("local", "ray")}
         assert reports["ray"] == reports["local"]
         assert [f["file"] for f in reports["ray"]["failed"]] == ["007.png", "011.png"]
         here, there = (list(read_records(tmp_path / e / "records.jsonl")) for e in ("local", "ray"))
         assert there == here
         assert len(there) == 48
 
-    def test_an_evaluation_has_identical_numbers(self, study, cohort, tmp_path):
+    def test_an_evaluation_has_identical_numbers(self, study, cohort, tmp_path, monkeypatch):
+        monkeypatch.setattr("core.evaluation.cohort.commit", lambda: "abc1234")  # somebody may commit meanwhile
         found = {
             engine: evaluate_study(
                 Study(study), cohort, tmp_path / engine, measures=("classifier", "gate", "knobs"), pictures=4,
@@ -103,6 +102,8 @@ class TestTwoWorkers:
         assert written == found["ray"]
 
     def test_what_was_begun_here_goes_on_there(self, study, cohort, tmp_path):
+        import ray
+
         task = AuditTask(str(study), "Large", "Bar", mode="direct")
         rows = Rows(cohort.where(cohort.label("Bar") == 1), {"attribute": [1] * 48})
         whole = list(run_task(task, rows, tmp_path / "whole.jsonl"))
@@ -115,16 +116,7 @@ class TestTwoWorkers:
         assert list(found) == whole
         assert heard[0][0] >= 4  # of the first four, those that failed are tried again
         assert heard[-1] == (len(rows), len(rows))
-
-    def test_both_workers_work_and_records_stream(self, study, cohort):
-        import ray
-
         assert ray.cluster_resources()["CPU"] == 2
-        task = AuditTask(str(study), "Large", "Bar", mode="direct")
-        records = run_on_ray(task, Rows(cohort, {"attribute": [0] * 48}), None)
-        first = next(records)
-        assert {"index", "file"} <= first.keys()
-        assert len([first, *records]) == 48
         assert ray.is_initialized()  # a session that was there before stays
 
     def test_a_task_for_a_gpu_needs_one(self, study, cohort):

@@ -71,7 +71,7 @@ def test_the_columns_of_the_csv():
 def test_the_markdown():
     said, _, head, line, good, bad = markdown(table_of(report(), FAILED), "Young").splitlines()
     assert "knob Young, head paper, 2000 steps a cell, 200 held-out pictures" in said
-    assert "FD (a net), 0.40 between two halves" in said
+    assert "FD (a net), which is 0.40 between two halves" in said
     assert "same person" in head
     assert "other" not in head
     assert good == "| reference | 1, 1, 100 | 2000 | 1.20 | - | 3.40 | 81.6% | 72.2% | 0.120 | 90.0% | 80.0% | 0.70 |"

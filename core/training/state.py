@@ -1,0 +1,41 @@
+"""Saving and restoring a trainer: the same for all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from core.training.loop import EMA
+
+_PARTS = ("model", "critic", "optimiser", "critic_optimiser")  # those a trainer has
+
+
+class Resumable:
+    """state() and restore() over a trainer's model, average, critic, optimisers and random generators.
+
+    Everything random in a trainer comes from `rng` or from torch's own generator, so a restored run goes on exactly
+    as the interrupted one would have, on the CPU.
+    """
+
+    ema: EMA
+    rng: np.random.Generator
+
+    def state(self) -> dict[str, Any]:
+        """See `Trainer.state`."""
+        parts = {name: getattr(self, name).state_dict() for name in _PARTS if hasattr(self, name)}
+        return parts | {
+            "ema": self.ema.module.state_dict(), "updates": self.ema.updates, "rng": self.rng.bit_generator.state,
+            "torch": torch.get_rng_state(),
+        }  # fmt: skip
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """See `Trainer.restore`."""
+        for name in _PARTS:
+            if hasattr(self, name):
+                getattr(self, name).load_state_dict(state[name])
+        self.ema.module.load_state_dict(state["ema"])
+        self.ema.updates = state["updates"]
+        self.rng.bit_generator.state = state["rng"]
+        torch.set_rng_state(state["torch"])
