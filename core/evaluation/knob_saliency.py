@@ -46,8 +46,7 @@ class SaliencyTable:
     """What deletion did to N pictures, by method.
 
     shares: [K]; labels: [N] of 0 and 1; rows: method -> the pictures it was run on, all or a random part; deletions:
-    method -> curves of these; seconds: method -> of a core, for
-    one picture's map.
+    method -> curves of these; seconds: method -> processor time of one picture's map.
     """
 
     shares: np.ndarray

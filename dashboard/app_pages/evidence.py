@@ -68,7 +68,7 @@ def knob(metrics: dict[str, Any], target: str) -> None:
     heads = metrics["knobs"][target]
     rows = evidence.knob_rows(metrics, target)
     st.dataframe(rows, hide_index=True)
-    first = next(iter(heads.values()))
+    first, *_ = heads.values()
     features = first.get("frechet", {}).get("features", "no network")
     st.caption(f"{evidence.about(first | {'n': first['direct']['n']})}. FD: Fréchet distance, features of {features}.")
     published = evidence.paper_rows(target)

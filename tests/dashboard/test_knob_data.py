@@ -116,7 +116,7 @@ def test_outlines_of_every_frame_are_sent_in_fractions_of_the_picture(sweep):
 
 
 def test_one_square_is_outlined_where_it_is():
-    """Pixels 2 to 5 of 10 across and 4 to 7 of 20 down: a line half way to the pixels around, at .2 to .6 and .2 to .4."""
+    """Pixels 2 to 5 of 10 across and 4 to 7 of 20 down: the line is at .2 to .6 and .2 to .4."""
     from core.evaluation.outlines import contours
 
     mask = np.zeros((20, 10), bool)
