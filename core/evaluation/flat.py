@@ -54,6 +54,7 @@ def write_report(metrics: dict[str, Any], folder: Path) -> None:
         lines = [
             Line(f"{head}, {mode}", part["requests"], part["curve"])
             for head, found in heads.items()
+            if isinstance(found, dict)
             for mode, part in found.items()
             if isinstance(part, dict) and "requests" in part and "curve" in part
         ]
