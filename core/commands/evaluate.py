@@ -88,7 +88,7 @@ def _print_failed(failed: list[dict[str, str]], most: int = 10) -> None:
     if failed:
         print(f"{len(failed)} pictures could not be read and were left out:")
     for one in failed[:most]:
-        print(f"  {one['file']}: {one['why']}")
+        print(f"  {one['file']}: {one['why'].removeprefix(Path(one['file']).name + ': ')}")
     if len(failed) > most:
         print(f"  and {len(failed) - most} more; metrics.json lists them all")
 

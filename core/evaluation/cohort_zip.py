@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import lzma
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
@@ -15,6 +17,8 @@ from core.evaluation.engine import Record, attempt
 
 MOST_PICTURES = 5000
 MOST_BYTES = 200 * 2**20  # of one unpacked member: larger than any radiograph, smaller than a bomb
+# What zipfile raises for damaged, encrypted and exotic files.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError, OSError)
 
 
 class CohortZip:
@@ -24,7 +28,7 @@ class CohortZip:
         """Raises UserError when this is not a ZIP, has no CSV or several, or a CSV without `file` or rows."""
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
-        except zipfile.BadZipFile:
+        except _DAMAGED:
             raise UserError("This is not a ZIP file; pack the pictures and one CSV into one.") from None
         names = [i.filename for i in self._zip.infolist() if not i.is_dir() and not i.filename.startswith("__MACOSX")]
         tables = [n for n in names if n.lower().endswith(".csv")]
@@ -62,7 +66,7 @@ class CohortZip:
             raise UserError(f"{name} would unpack to more than {MOST_BYTES >> 20} MB.")
         try:
             return self._zip.read(name)
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError) as fault:
+        except _DAMAGED as fault:
             raise UserError(f"{name} cannot be unpacked ({fault}).") from None
 
 

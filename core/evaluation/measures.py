@@ -97,11 +97,12 @@ def measure_identity(cohort: Cohort, metrics: Metrics, out: Path, write: Write) 
 
 
 def identity_report(
-    cohort: Cohort, changer: Changer, target: str, progress: Callable[[int, int], None] | None = None
-) -> dict[str, Any]:
-    """`verification_report` of a changer, the study's own or not, on at most 200 of the cohort's faces."""
+    cohort: Cohort, changer: Changer, target: str, progress: Callable[[int, int], None] | None = None,
+    *, pictures: int = 200,
+) -> dict[str, Any]:  # fmt: skip
+    """`verification_report` of a changer, the study's own or not, on at most so many of the cohort's faces."""
     rows, options = cohort.rows, cohort.options
-    chosen = cohort.choose(target, min(options.pictures, 200))
+    chosen = cohort.choose(target, min(options.pictures, pictures))
     views = [read_picture(rows.folder / rows.files[i]).pixels for i in chosen]
     return verification_report(
         changer, cohort.study.blackbox(target), views, cohort.images[chosen], _strangers(rows, chosen, options.seed),

@@ -105,6 +105,8 @@ def _write_hearts(table: HeartTable, positive: np.ndarray, report: dict[str, Any
                 sizes = [f"{getattr(table, m)[i, 1 + k]:.5f}" for m in MEASURES]
                 writer.writerow([i, int(positive[i]), query, wanted, f"{table.achieved[i, k]:.5f}", *sizes])
     for name in MEASURES:
+        if not report[name]["n"]:  # the organs were found in no picture
+            continue
         means = report[name]["mean"]
         line = Line(
             TITLES[name], report[name]["requested"], [m["value"] for m in means], [m["low"] for m in means],

@@ -53,8 +53,8 @@ def interval_chart(title: str, rows: Sequence[tuple[str, float, float, float]], 
 def line_chart(title: str, lines: Sequence[Line], path: Path, *, x_axis: str = "", y_axis: str = "") -> None:
     """Lines with their bands on one pair of axes."""
     left, top, width, height = 90, 56, 620, 380
-    xs = [v for line in lines for v in line.x]
-    ys = [v for line in lines for part in (line.y, line.low or (), line.high or ()) for v in part]
+    xs = [v for line in lines for v in line.x] or [0.0]
+    ys = [v for line in lines for part in (line.y, line.low or (), line.high or ()) for v in part] or [0.0]
     x0, x1, y0, y1 = min(xs), max(xs), min(ys), max(ys)
     x1, y1 = (x1 if x1 > x0 else x0 + 1), (y1 if y1 > y0 else y0 + 1)
     sheet, draw, font = _sheet(left + width + 260, top + height + 80, title)

@@ -17,6 +17,7 @@ from core.evaluation import measures_organs as organs
 from core.evaluation.answers import ask_cohort
 from core.evaluation.cohort import REPORT, Cohort, Options, Report
 from core.evaluation.flat import write_report
+from core.evaluation.measures_rivals import measure_rivals
 from core.explainers.presets import preset
 from core.studies.study import Study
 
@@ -27,6 +28,7 @@ _MEASURES = {
     "gate": m.measure_gate,
     "knobs": m.measure_knobs,
     "identity": m.measure_identity,
+    "rivals": measure_rivals,
     "infills": maps.measure_infills,
     "masks": maps.measure_masks,
     "one-vs-one": maps.measure_one_vs_one,
@@ -51,7 +53,8 @@ def evaluate_study(
     report: Report = lambda what, i, n: None,
     **options: Any,
 ) -> dict[str, Any]:
-    """Measure, merge into out/metrics.json (older measures that were not asked for stay), and return it.
+    """Measure, merge into out/metrics.json (older measures that were not asked for stay), and return it. A variant's
+    numbers are under `variants` there, and its other files in out/variants/<name>.
 
     engine, address: where the pass over all pictures runs, see `run_task`; pictures it could not read are under
     `failed`, and no measure sees them. options: fields of `Options`. Raises UserError for an unknown measure, a split
@@ -74,7 +77,8 @@ def evaluate_study(
         study, rows, cache, asked=chosen.targets, engine=engine, address=address, progress=partial(report, "answers")
     )
     images = Images(rows, study.modality, study.size, study.channels, cache, progress=partial(report, "reading"))
-    out.mkdir(parents=True, exist_ok=True)
+    beside = out if study.variant is None else out / "variants" / study.variant
+    beside.mkdir(parents=True, exist_ok=True)
     path = out / "metrics.json"
     whole: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     whole["study"] = study.settings["study"]["name"].partition(":")[0]
@@ -89,7 +93,7 @@ def evaluate_study(
     cohort = Cohort(study, table, rows, images, cache, chosen, report, answers)
     for name, measure in _MEASURES.items():
         if name in measures:
-            measure(cohort, metrics, out, write)
+            measure(cohort, metrics, beside, write)
     write()
-    write_report(metrics, out / REPORT)
+    write_report(metrics, beside / REPORT)
     return metrics

@@ -30,8 +30,9 @@ def open_study(name: str, device: str = "cpu") -> Study:
     its classifiers. Raises UserError when there is none.
     """
     variant = ""
-    if not Path(name).exists():  # a path may have a colon in it
-        name, _, variant = name.partition(":")
+    if ":" in name and not Path(name).exists():  # a path may have a colon in it
+        before, _, after = name.rpartition(":")
+        name, variant = (name, "") if "/" in after else (before, after)
     if "/" in name or (Path(name) / "study.toml").is_file():
         return Study(Path(name), device, variant or None)
     folder = checkpoint_folder() / name

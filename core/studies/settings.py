@@ -67,10 +67,11 @@ def read_settings(folder: Path) -> dict[str, Any]:
                 raise UserError(f"{path} lacks '{key}' in [{table}].")
     if packaged:
         _check_package(path, settings["classifier"])
-    for table, keys in IF_THERE.items():
-        entries = settings.get(table, [])
+    found = {table: settings.get(table, []) for table in IF_THERE}
+    found["variant.knob"] = [knob for variant in found["variant"] for knob in variant.get("knob", [])]
+    for table, entries in found.items():
         for entry in entries if isinstance(entries, list) else [entries]:
-            for key in keys:
+            for key in IF_THERE[table.rpartition(".")[2]]:
                 if key not in entry:
                     raise UserError(f"{path} lacks '{key}' in [{table}].")
     if settings["study"]["modality"] not in MODALITIES:

@@ -285,6 +285,9 @@ def train_segmenter(
     `training.json` and a sheet of samples. masks: folder with masks.csv, see `organ_masks`.
     """
     place = start_processes(device)
+    config = UNetConfig(source.size, organs, CHANNELS.get(source.modality, 3), base)
+    if source.size % 2**config.depth:
+        raise UserError(f"A segmenter halves its pictures {config.depth} times; {source.size} pixels cannot be.")
     train = source.table().split("train")
     found = {organ: organ_masks(train, masks, organ, source.size) for organ in organs}
     rows = np.array(sorted(set().union(*found.values())), dtype=int)
@@ -293,7 +296,6 @@ def train_segmenter(
     missing = np.full((source.size, source.size), np.nan, np.float16)
     drawn = np.stack([[found[o].get(int(r), missing).astype(np.float16) for o in organs] for r in rows])
     train = train.where(rows)
-    config = UNetConfig(source.size, organs, CHANNELS.get(source.modality, 3), base)
     trainer = SegmenterTrainer(config, training, source.images(train), drawn, place)
     outcome = run(trainer, budget, out, resume=resume, progress=progress)
     if is_main():

@@ -90,4 +90,5 @@ class SegmenterTrainer(Resumable):
         x = self.images[:6].to(self.device).float() / 255
         found = self.finished().segment(x).float()
         shown = x * (1 - 0.5 * found.amax(1, keepdim=True)) + 0.5 * found[:, :1]
-        save_sheet([x, shown], [["picture"] * 6, [", ".join(self.finished().config.organs)] * 6], path)
+        organs = ", ".join(self.finished().config.organs)
+        save_sheet([x, shown], [["picture"] * len(x), [organs] * len(x)], path)

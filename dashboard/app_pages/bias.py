@@ -70,17 +70,14 @@ def one_picture(study: Study, place: upload.Place, target: str, attribute: str) 
         st.markdown(f"**{title}**, which gives this picture {percent(sweep.query)} {label(target)}")
         frames = bias.picked(sweep)
         for column, i in zip(st.columns(bias.FRAMES), frames, strict=False):
-            asked = f"{label(target)} {percent(sweep.achieved[i])}" + ("  (the picture)" if i == sweep.origin else "")
-            column.image(
-                sweep.views[i], width="stretch", caption=f"{asked}  \n{study.positive(attribute)} {percent(seen[i])}",
-            )  # fmt: skip
+            lines = [f"{label(target)} {percent(sweep.achieved[i])}", f"{study.positive(attribute)} {percent(seen[i])}"]
+            lines += ["(the picture)"] if i == sweep.origin else []
+            column.image(sweep.views[i], width="stretch", caption="  \n".join(lines))
     if not sweeps:
         st.info("Choose a classifier to turn.")
         return
     left, right = st.columns([1.3, 1])
-    figure = bias.oracle_figure(
-        {names[n]: found for n, found in sweeps.items()}, list(answers.values()), study.positive(attribute)
-    )
+    figure = bias.oracle_figure(sweeps, list(answers.values()), study.positive(attribute))
     left.plotly_chart(
         figure, config={"displayModeBar": False}, alt=f"What the oracle says of {label(attribute)} as the knob turns"
     )
@@ -101,14 +98,13 @@ def measured(study: Study, target: str, attribute: str) -> None:
             f"{attribute} --data DIR --labels CSV --out DIR --record` does it."
         )
     for report in audits.values():
-        for line in verdict(report):
-            st.markdown(f"- {line}")
+        st.markdown("\n".join(f"- {line}" for line in verdict(report)))
         st.caption(
             f"Split {report['split']}, knob mode {report['mode']}, 95 % intervals over pictures. "
             f"{oracle_line(study, attribute)} “Unchanged pictures” is what the oracle's own errors give; “shuffled "
             "labels” is what an attribute unrelated to the pictures would give."
         )
-        st.dataframe(bias.table_rows(report, names), hide_index=True)
+        st.dataframe(bias.table_rows(report, names, study.positive(attribute)), hide_index=True)
     matrix = study.metrics.get("discrimination")
     if matrix:
         n = next(iter(matrix["knobs"].values()))["n"]

@@ -84,7 +84,7 @@ def knob(metrics: dict[str, Any], target: str) -> None:
     ]
     for start in range(0, len(figures), 4):
         for column, figure in zip(st.columns(4), figures[start : start + 4], strict=False):
-            column.plotly_chart(figure, config=PLAIN, alt=figure.layout.title.text)
+            column.plotly_chart(figure.update_layout(height=320), config=PLAIN, alt=figure.layout.title.text)
 
 
 def heart(metrics: dict[str, Any], target: str) -> None:
@@ -140,7 +140,8 @@ def ablation(metrics: dict[str, Any]) -> None:
     for target, found in metrics.get("ablation", {}).items():
         st.markdown(f"### What do the losses do? {evidence.heading(target)}")
         st.dataframe(evidence.ablation_rows(found), hide_index=True)
-        st.caption(f"{evidence.about(found | {'n': found['pictures']})}. {found['grid']}. {found['note']}")
+        about = evidence.about(found | {"n": found["pictures"]})
+        st.caption(f"{found['grid']}, head {found['head']}: {about}. {found['note']}")
 
 
 main()

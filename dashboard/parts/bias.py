@@ -67,18 +67,20 @@ def matrix_figure(report: dict[str, Any], key: str = "flipped") -> go.Figure:
     )  # fmt: skip
     figure.update_layout(
         xaxis={"title": "share of pictures whose answer to this flips", "side": "top"},
-        yaxis={"title": "knob that was turned", "autorange": "reversed"},
-        margin={"l": 10, "r": 10, "t": 10, "b": 10}, height=110 + 56 * len(knobs),
+        yaxis={"title": "knob turned", "autorange": "reversed"},
+        margin={"l": 10, "r": 10, "t": 10, "b": 10}, height=120 + 56 * len(knobs),
     )  # fmt: skip
     return figure
 
 
-def table_rows(report: dict[str, Any], names: dict[str, str]) -> list[dict[str, str]]:
-    """One row a classifier, end and group, controls among them. names: what to call the classifiers."""
+def table_rows(report: dict[str, Any], names: dict[str, str], positive: str) -> list[dict[str, str]]:
+    """One row a classifier, end and group, controls among them. names: what to call the classifiers; positive: what
+    to call pictures that have the attribute.
+    """
     rows = []
     attribute = label(report["attribute"])
     for row in audit_rows(report):
-        group = row["group"].replace("attribute=1", attribute).replace("attribute=0", f"not {attribute}")
+        group = row["group"].replace("attribute=1", positive).replace("attribute=0", f"not {positive}")
         rows.append(
             {
                 "classifier": names.get(row["classifier"], row["classifier"]),
@@ -87,7 +89,7 @@ def table_rows(report: dict[str, Any], names: dict[str, str]) -> list[dict[str, 
                 "n": row["n"],
                 f"{attribute} changed": interval({"value": row["flipped"], **row}, "share"),
                 "f got there": "" if row["reached"] is None else f"{row['reached']:.0%}",
-                f"oracle says {attribute}": "" if row["oracle says 1"] is None else f"{row['oracle says 1']:.0%}",
+                f"oracle says {positive}": "" if row["oracle says 1"] is None else f"{row['oracle says 1']:.0%}",
             }
         )
     return rows

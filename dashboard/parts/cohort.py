@@ -53,7 +53,7 @@ def show(study: Study, target: str, attribute: str, classifiers: list[str]) -> N
     known = sum(bool(row[column]) for row in cohort.rows)
     st.fragment(_progress, run_every=0.8 if job.state().busy else None)(job, known, job.state().busy)
     if _PIECE in job.results:
-        _result(job.results[_PIECE], names)
+        _result(job.results[_PIECE], names, study.positive(attribute))
 
 
 def _job(which: tuple[str, AuditTask, str], cohort: CohortZip) -> Job:
@@ -83,10 +83,9 @@ def _progress(job: Job, pictures: int, polling: bool) -> None:
         st.rerun()
 
 
-def _result(report: dict[str, Any], names: dict[str, str]) -> None:
-    for line in verdict(report):
-        st.markdown(f"- {line}")
-    st.dataframe(bias.table_rows(report, names), hide_index=True)
+def _result(report: dict[str, Any], names: dict[str, str], positive: str) -> None:
+    st.markdown("\n".join(f"- {line}" for line in verdict(report)))
+    st.dataframe(bias.table_rows(report, names, positive), hide_index=True)
     if report["failed"]:
         with st.expander(f"{len(report['failed'])} pictures could not be measured"):
             st.dataframe(report["failed"], hide_index=True)

@@ -16,6 +16,7 @@ HEADS = {
     "morph": "Progressive Exaggeration, morph head", "xgem": "xGEM", "latent-shift": "Latent Shift",
 }  # fmt: skip
 SIZES = {"ctr": "cardiothoracic ratio", "area": "heart area by the square of the chest's width"}
+AXES = {"ctr": "cardiothoracic ratio", "area": "heart area / chest width²"}
 GROUPS = {
     "healthy": "without, by the label", "made_condition": "without, asked for more",
     "condition": "with, by the label", "made_healthy": "with, asked for less",
@@ -73,7 +74,7 @@ def trend_figure(report: dict[str, Any], size: str) -> go.Figure:
         hovertemplate="asked %{x:.0%}: %{y:.3f}<extra></extra>", showlegend=False,
     )  # fmt: skip
     figure.update_layout(
-        xaxis={"title": "probability asked for", "tickformat": ".0%"}, yaxis={"title": f"mean {SIZES[size]}"}, **_FRAME
+        xaxis={"title": "probability asked for", "tickformat": ".0%"}, yaxis={"title": f"mean {AXES[size]}"}, **_FRAME
     )
     return figure
 
@@ -92,7 +93,7 @@ def groups_figure(report: dict[str, Any], size: str) -> go.Figure:
             marker_color=COLOURS[0 if name in ("healthy", "made_healthy") else 1], line={"width": 1.5},
             fillcolor="rgba(0,0,0,0)" if i % 2 else None,
         )  # fmt: skip
-    figure.update_layout(yaxis={"title": SIZES[size]}, **_FRAME)
+    figure.update_layout(yaxis={"title": AXES[size]}, **_FRAME)
     return figure
 
 
@@ -143,7 +144,7 @@ def saliency_rows(report: dict[str, Any], titles: dict[str, str]) -> list[dict[s
 
 
 def ablation_rows(report: dict[str, Any]) -> list[dict[str, str]]:
-    """One row a cell of the grid; of one that failed, why."""
+    """One row a cell of the grid; of one that failed, why. Columns that say nothing are left out."""
     rows = []
     for row in report["rows"]:
         distances = row.get("frechet") or {}
@@ -152,17 +153,19 @@ def ablation_rows(report: dict[str, Any]) -> list[dict[str, str]]:
             {
                 "cell": row["cell"], "head": row["head"],
                 "weights": ", ".join(f"{name} {value:g}" for name, value in row["weights"].items()) + other,
-                "steps": str(row.get("steps", "-")),
+                "failed": row.get("failed", ""), "steps": str(row.get("steps", "-")),
                 "FD present ↓": _plain(distances.get("present")), "FD absent ↓": _plain(distances.get("absent")),
                 "FD overall ↓": _plain(distances.get("overall")),
                 "closeness ↑": interval(row.get("closeness"), "share"),
                 "same person ↑": interval(row.get("same_person"), "share"),
                 "f misses the request by ↓": interval(row.get("error"), "number"),
                 "independent network follows ↑": interval(row.get("witness_ratio"), "number"),
-                "failed": row.get("failed", ""),
             }
         )  # fmt: skip
-    return rows
+    said = {name for row in rows for name, text in row.items() if text not in ("", "-")}
+    if {row["head"] for row in rows} == {report["head"]}:
+        said -= {"head"}
+    return [{name: text for name, text in row.items() if name in said} for row in rows]
 
 
 def about(part: dict[str, Any]) -> str:

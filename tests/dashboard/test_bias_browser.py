@@ -92,7 +92,7 @@ def test_a_cohort_is_audited(see, tmp_path):
             handle.writestr(f"{i}.png", fake.png(film))
             rows.append(f"{i}.png,{i % 2}")
         handle.writestr("labels.csv", io.StringIO("\n".join([*rows, "gone.png,1"])).getvalue())
-    page = see("bias?sample=drawn&view=cohort", 'input[type="file"]')
+    page = see("bias?sample=drawn&view=cohort", '[data-testid="stFileUploaderDropzone"]')
     page.locator('input[type="file"]').set_input_files(file, timeout=WAIT)
     page.get_by_role("button", name="Audit 5 pictures").click(timeout=WAIT)
     page.get_by_role("button", name="Numbers (JSON)").wait_for(timeout=WAIT)
@@ -104,6 +104,8 @@ def test_a_cohort_is_audited(see, tmp_path):
 @SCHEMES
 def test_the_evidence_is_drawn(see, scheme):
     page = see("evidence", "text=What do the losses do?", scheme=scheme)
+    if scheme == "dark":
+        page.get_by_role("radio", name="heart area").click()
     tall(page)
     charts = page.locator('[data-testid="stPlotlyChart"]')
     assert charts.count() == 6
@@ -153,6 +155,7 @@ def test_organs_are_outlined_by_a_key(see, scheme):
     assert end["original organ heart"] == start["original organ heart"]
     assert end["changed organ heart was"] == start["original organ heart"]
     assert end["changed organ heart"] != start["changed organ heart"]
+    assert page.locator('[data-show="layers"]').inner_text() == "dashed: the heart before"
     assert "0.47 → 0.85" in page.locator('p[data-show="organs"]').inner_text()
     dashes = page.locator(".organ.was").evaluate("n => getComputedStyle(n).strokeDasharray")
     assert dashes != "none"

@@ -65,10 +65,10 @@ def test_a_knob_is_a_row_and_a_target_a_column():
 def test_rows_of_an_audit(report):
     """Of 40 pictures, half with the attribute, a biased knob flips the half that had the other answer."""
     names = bias.classifier_names({"biased": "title", "fair": "other"})
-    rows = bias.table_rows(report, names)
+    rows = bias.table_rows(report, names, "male")
     assert len(rows) == 2 * 2 * 5  # classifiers, ends; all, two groups, two controls
     whole, without, having, unchanged, shuffled = rows[:5]
-    assert [r["pictures"] for r in rows[:3]] == ["all", "not sex", "sex"]
+    assert [r["pictures"] for r in rows[:3]] == ["all", "not male", "male"]
     assert whole["classifier"] == "biased: title"
     assert whole["asked for"] == "more cardiomegaly"
     assert [whole["n"], without["n"], having["n"]] == [40, 20, 20]
@@ -77,16 +77,16 @@ def test_rows_of_an_audit(report):
     assert having["sex changed"] == "0% (0% to 0%)"
     assert unchanged["sex changed"].startswith("2% ("), "the oracle is wrong about one of forty"
     assert shuffled["sex changed"].startswith("50% (")
-    assert (whole["f got there"], whole["oracle says sex"]) == ("100%", "100%")
-    assert (without["f got there"], without["oracle says sex"]) == ("", "")
+    assert (whole["f got there"], whole["oracle says male"]) == ("100%", "100%")
+    assert (without["f got there"], without["oracle says male"]) == ("", "")
     less = rows[5]
-    assert (less["asked for"], less["oracle says sex"]) == ("less cardiomegaly", "0%")
+    assert (less["asked for"], less["oracle says male"]) == ("less cardiomegaly", "0%")
     fair = rows[10]
     assert (fair["classifier"], fair["sex changed"]) == ("fair: other", unchanged["sex changed"])
 
 
 def test_classifiers_without_a_title_keep_their_name(report):
-    assert {r["classifier"] for r in bias.table_rows(report, {})} == {"biased", "fair"}
+    assert {r["classifier"] for r in bias.table_rows(report, {}, "male")} == {"biased", "fair"}
     assert bias.classifier_names({}) == {"main": "main: the study's own"}
 
 

@@ -115,14 +115,20 @@ def test_every_map_that_is_measured_has_a_title():
 def test_a_row_a_cell_of_the_ablation():
     good, bad = evidence.ablation_rows(fake.ABLATION)
     assert good == {
-        "cell": "reference", "head": "paper", "weights": "gan 1, f 1, rec 100", "steps": "2000",
-        "FD present ↓": "1.20", "FD absent ↓": "-", "FD overall ↓": "3.40", "closeness ↑": "82% (78% to 86%)",
-        "same person ↑": "-", "f misses the request by ↓": "0.12 (0.08 to 0.16)",
-        "independent network follows ↑": "-", "failed": "",
-    }  # fmt: skip
+        "cell": "reference", "weights": "gan 1, f 1, rec 100", "failed": "", "steps": "2000", "FD present ↓": "1.20",
+        "FD overall ↓": "3.40", "closeness ↑": "82% (78% to 86%)", "f misses the request by ↓": "0.12 (0.08 to 0.16)",
+    }, "what no cell says, and what all say, is left out"  # fmt: skip
     assert bad["weights"] == "gan 100, f 1, rec 100, batch 16"
     assert (bad["steps"], bad["closeness ↑"]) == ("-", "-")
     assert bad["failed"].startswith("diverged")
+    assert good.keys() == bad.keys()
+
+
+def test_cells_of_several_heads_say_which():
+    first, second = fake.ABLATION["rows"]
+    rows = evidence.ablation_rows(fake.ABLATION | {"rows": [first, second | {"head": "morph"}]})
+    assert [r["head"] for r in rows] == ["paper", "morph"]
+    assert "failed" not in evidence.ablation_rows(fake.ABLATION | {"rows": [first]})[0]
 
 
 def test_what_a_measurement_was_made_on():

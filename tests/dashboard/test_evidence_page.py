@@ -75,7 +75,7 @@ def test_everything_that_was_measured(page, fake_study):
     assert set(maps["map"]) >= {"the knob: |most − least|", "FIDO-SSR", "random order"}
     assert "### What do the losses do? Cardiomegaly" in text
     assert list(cells["weights"]) == ["gan 1, f 1, rec 100", "gan 100, f 1, rec 100, batch 16"]
-    assert "Weights of the losses." in text
+    assert "Weights of the losses, head paper: n = 200, split test" in text
 
 
 def test_the_other_size(page, fake_study):

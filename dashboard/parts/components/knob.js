@@ -302,7 +302,9 @@ class Knob {
     this.show("movement", data.movement?.[i] ?? "");
     this.show("organs", data.organs?.words[i] ?? "");
     this.show("extent", atOrigin ? "no change" : `mean change ${(100 * data.distance[i]).toFixed(1)} % of the grey range`);
-    this.show("layers", [taste.overlay ? "overlay on" : "", taste.arrows && data.arrows ? `movement × ${data.arrows.gain}` : ""].filter(Boolean).join("  ·  "));
+    const layers = [taste.overlay && "overlay on", taste.arrows && data.arrows && `movement × ${data.arrows.gain}`];
+    if (taste.organs && data.organs && !atOrigin) layers.push("dashed: the heart before");
+    this.show("layers", layers.filter(Boolean).join("  ·  "));
     const altered = this.window.centre !== 0.5 || this.window.width !== 1;
     const note = this.one('[data-show="window"]');
     note.textContent = altered ? `W ${this.window.width.toFixed(2)}  L ${this.window.centre.toFixed(2)}  ` : "";

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -320,6 +321,24 @@ def test_evaluate(contralens, table, tmp_path):
     assert again.keys() == metrics.keys()
     assert again["classifier"]["targets"] == metrics["classifier"]["targets"]
     assert again["knobs"] == metrics["knobs"]
+
+
+def test_evaluate_lists_what_it_could_not_read(contralens, labelled_folder, tmp_path):
+    folder = tmp_path / "discs"
+    shutil.copytree(labelled_folder[0], folder)
+    (folder / "003.png").unlink()
+    (folder / "007.png").write_bytes(b"no picture")
+    code, out, err = contralens(
+        "evaluate", "--study", "toy", "--data", folder, "--labels", folder / "labels.csv", "--out", tmp_path / "out",
+        "--measure", "classifier",
+    )  # fmt: skip
+    assert code == 0, err
+    lines = out.splitlines()
+    assert lines[0] == "2 pictures could not be read and were left out:"
+    assert lines[1].startswith("  003.png: There is no file at")
+    assert lines[2].startswith("  007.png: This file is not a picture")
+    assert "(n = 10)" in out
+    assert len(json.loads((tmp_path / "out" / "metrics.json").read_text())["failed"]) == 2
 
 
 def test_evaluate_mistakes(mistake, table, tmp_path):

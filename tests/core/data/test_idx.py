@@ -11,7 +11,7 @@ from toys import make_bars, write_idx
 from core.data import idx
 from core.data.idx import has_idx, idx_images, idx_table
 from core.data.layouts import open_table
-from core.data.packed import packed_images
+from core.data.packed import packed_images, packed_picture
 from core.data.table import LabelledTable, class_numbers
 from core.errors import UserError
 
@@ -47,6 +47,10 @@ def test_the_pictures_are_those_of_the_rows(folder, split):
     np.testing.assert_array_equal(packed_images(rows, "digit", 28, folder / "cache"), want)
     np.testing.assert_array_equal(idx_images(rows.where(np.array([4, 1]))), want[[4, 1]])
     assert not (folder / "cache").exists()
+    for k in (0, len(rows) - 1):
+        np.testing.assert_array_equal(packed_picture(folder / rows.files[k], "digit", 28), want[k])
+    with pytest.raises(UserError, match="have 28 pixels, the study wants 32"):
+        packed_picture(folder / rows.files[0], "digit", 32)
 
 
 def test_the_published_names_with_a_dot_are_known_too(tmp_path):

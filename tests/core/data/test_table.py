@@ -160,6 +160,77 @@ def test_a_person_is_in_one_split_only(column):
     assert all(parts)
 
 
+# Choosing rows
+
+PEOPLE = {
+    "file": "abcdefgh",
+    "Smiling": ["1", "1", "0", "0", "1", "0", "", "1"],
+    "Male": ["1", "0", "1", "0", "", "1", "1", "1"],
+    "site": ["x", "y", "x", "z", "x", "x", "y", "y"],
+}
+
+
+@pytest.mark.parametrize(
+    ("expression", "kept"),
+    [
+        ("Smiling=1", "abeh"),
+        ("site=y,z", "bdgh"),
+        ("Smiling=1&Male=1", "ah"),
+        ("Smiling=1&Male=1|Smiling=0&Male=0", "adh"),
+        ("site=z|Smiling=1&site=x", "ade"),
+        ("Smiling=1|site=x", "abcefh"),  # a row that fits twice comes once
+        (" Smiling = 1 & Male = 0 , 1 ", "abh"),
+        ("Smiling=1&Smiling=0", ""),
+        ("site=nowhere", ""),
+    ],
+)
+def test_rows_by_an_expression(expression, kept):
+    assert "".join(table(**PEOPLE).query(expression).files) == kept
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["", "Smiling", "Smiling=", "=1", "Age=1", "smiling=1", "Smiling=1&", "Smiling=1|", "Smiling=1&Age=2", "|Male=1"],
+)
+def test_an_expression_that_says_nothing(expression):
+    with pytest.raises(UserError, match="--where takes column=value with a column of the label file"):
+        table(**PEOPLE).query(expression)
+
+
+def crossed(*cells: int) -> LabelledTable:
+    """So many rows of Smiling, Male = (0, 0), (0, 1), (1, 0), (1, 1), and three of which one is not known."""
+    pairs = [p for p, n in zip(("00", "01", "10", "11"), cells, strict=True) for _ in range(n)]
+    pairs += [" 1", "1 ", "  "]
+    order = np.random.default_rng(1).permutation(len(pairs))
+    smiling, male = ([pairs[i][k].strip() for i in order] for k in (0, 1))
+    return table(file=[f"{i}.png" for i in range(len(pairs))], Smiling=smiling, Male=male)
+
+
+def test_four_equal_cells_as_large_as_the_smallest():
+    whole = crossed(9, 4, 30, 6)
+    found = whole.balanced("Smiling", "male")
+    cells = list(zip(found.columns["Smiling"], found.columns["Male"], strict=True))
+    assert {cell: cells.count(cell) for cell in cells} == {(a, b): 4 for a in "01" for b in "01"}
+    at = [whole.files.index(name) for name in found.files]
+    assert at == sorted(set(at))  # every row once, in the order of the table
+    assert all(whole.columns["Smiling"][i] == a for i, (a, _) in zip(at, cells, strict=True))
+
+
+def test_balancing_draws_at_random_and_the_seed_repeats_it():
+    whole = crossed(9, 4, 30, 6)
+    assert whole.balanced("Smiling", "Male", 3).files == whole.balanced("Smiling", "Male", 3).files
+    assert whole.balanced("Smiling", "Male", 3).files != whole.balanced("Smiling", "Male", 4).files
+
+
+def test_what_cannot_be_balanced():
+    with pytest.raises(UserError, match="'Smiling' and 'Male' cannot be balanced: one of their four combinations"):
+        crossed(9, 4, 0, 6).balanced("Smiling", "Male")
+    with pytest.raises(UserError, match="no column 'Age'"):
+        crossed(1, 1, 1, 1).balanced("Smiling", "Age")
+    with pytest.raises(UserError, match="'Smiling' and 'Smiling' cannot be balanced"):
+        crossed(1, 1, 1, 1).balanced("Smiling", "Smiling")
+
+
 # The rest
 
 
@@ -190,3 +261,41 @@ def test_pictures_come_in_the_order_of_the_table(tmp_path):
     assert images.dtype == np.uint8
     assert images[:, 0, 0, 0].tolist() == [128, 0, 255]
     assert heard == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_only_a_few_pictures_are_decoded_ahead(tmp_path):
+    names = tuple(f"{i}" for i in range(60))
+    found = LabelledTable(tmp_path, names, {"file": names})
+    begun = []
+
+    def prepare(path):
+        begun.append(path.name)
+        return np.zeros((1, 2, 2), np.float32)
+
+    pictures = load_images(found, prepare, workers=2)
+    assert begun == []
+    next(pictures)
+    assert len(begun) <= 12
+    pictures.close()
+    assert len(begun) <= 12
+
+
+def test_a_picture_that_cannot_be_read_ends_it(tmp_path):
+    found = LabelledTable(tmp_path, ("a", "b", "c"), {"file": ("a", "b", "c")})
+
+    def prepare(path):
+        if path.name == "b":
+            raise UserError("b is broken.")
+        return np.zeros((1, 2, 2), np.float32)
+
+    pictures = load_images(found, prepare)
+    next(pictures)
+    with pytest.raises(UserError, match="b is broken"):
+        next(pictures)
+
+
+def test_missing_files_may_be_kept_but_not_all_of_them(tmp_path):
+    folder, labels = write(tmp_path, "file,s\na.png,1\ngone.png,0\n")
+    assert read_table(folder, labels, missing_ok=True).files == ("a.png", "gone.png")
+    with pytest.raises(UserError, match=r"names 2 files that are not in .*--data"):
+        read_table(tmp_path / "elsewhere", labels, missing_ok=True)

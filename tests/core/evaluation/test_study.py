@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
-from toys import STUDY
+import torch
+from PIL import Image
+from toys import STUDY, many_classes, write_many
 
 from core.data.table import read_table
 from core.errors import UserError
 from core.evaluation.cohort import commit
 from core.evaluation.study import evaluate_study
+from core.images.read import read_picture
 from core.studies import Study
 
 
@@ -129,6 +133,105 @@ def test_the_gate_is_measured_on_its_own_and_on_others(study_folder, labelled_fo
     assert gate["caught"].keys() == {"noise"}
     assert gate["caught"]["noise"]["n"] >= 1
     assert 0 <= gate["caught"]["noise"]["auc"] <= 1
+
+
+@pytest.fixture
+def damaged(labelled_folder, tmp_path):
+    """The discs with one test picture missing and one broken."""
+    folder = tmp_path / "discs"
+    shutil.copytree(labelled_folder[0], folder)
+    (folder / "007.png").unlink()
+    (folder / "011.png").write_bytes((folder / "011.png").read_bytes()[:200])
+    return read_table(folder, folder / "labels.csv", missing_ok=True)
+
+
+def test_pictures_that_cannot_be_read_are_listed_and_no_measure_sees_them(study_folder, damaged, tmp_path):
+    study, out = Study(study_folder / "toy"), tmp_path / "out"
+    metrics = evaluate_study(study, damaged, out, measures=("classifier", "knobs", "infills"), pictures=20)
+    assert [f["file"] for f in metrics["failed"]] == ["007.png", "011.png"]
+    assert "There is no file at" in metrics["failed"][0]["why"]
+    assert "011.png" in metrics["failed"][1]["why"]
+    assert metrics["classifier"]["data"]["rows"] == metrics["classifier"]["targets"]["Large"]["n"] == 10
+    assert metrics["knobs"]["Large"]["morph"]["direct"]["n"] == 10
+    names = [n for n in damaged.split("test").files if n not in ("007.png", "011.png")]
+    kept = damaged.where(np.isin(np.array(damaged.files), names))
+    alone = evaluate_study(study, kept, tmp_path / "kept", measures=("classifier",))
+    assert "failed" not in alone
+    assert alone["classifier"] == metrics["classifier"]
+
+
+def test_mended_pictures_are_read_and_are_no_longer_listed(study_folder, labelled_folder, damaged, tmp_path):
+    study, out = Study(study_folder / "toy"), tmp_path / "out"
+    assert "failed" in evaluate_study(study, damaged, out, measures=("classifier",))
+    for name in ("007.png", "011.png"):
+        shutil.copy(labelled_folder[0] / name, damaged.folder / name)
+    metrics = evaluate_study(study, damaged, out, measures=("classifier",))
+    assert "failed" not in metrics
+    assert metrics["classifier"]["targets"]["Large"]["n"] == 12
+
+
+def test_nothing_readable_is_a_sentence(study_folder, damaged, tmp_path):
+    table = damaged.where(np.isin(np.array(damaged.files), ["007.png", "011.png"]))
+    with pytest.raises(UserError, match=r"None of the 2 pictures could be read; the first said: There is no file"):
+        evaluate_study(Study(study_folder / "toy"), table, tmp_path, measures=("classifier",))
+
+
+def test_networks_are_asked_once(study_folder, labelled_folder, tmp_path, monkeypatch):
+    shutil.copytree(study_folder / "toy", tmp_path / "toy")
+    table, heard = read_table(*labelled_folder), []
+
+    def measure():
+        heard.clear()
+        return evaluate_study(
+            Study(tmp_path / "toy"), table, tmp_path / "out", measures=("classifier",),
+            report=lambda what, i, n: heard.append(what),
+        )  # fmt: skip
+
+    first = measure()
+    assert heard == ["answers"] * 12
+    assert measure() == first
+    assert heard == []
+    shutil.copy(tmp_path / "toy" / "gate.safetensors", tmp_path / "toy" / "oracle.safetensors")  # other weights
+    (tmp_path / "toy" / "study.toml").write_text(STUDY.replace('target = "Bar"', 'target = "in_domain"'))
+    with pytest.raises(UserError, match="no column 'in_domain'"):
+        measure()
+    assert heard == ["answers"] * 12
+
+
+def test_an_interrupted_pass_goes_on(study_folder, labelled_folder, tmp_path):
+    study, table, heard = Study(study_folder / "toy"), read_table(*labelled_folder), []
+
+    def stop(what, i, n):
+        heard.append(i)
+        if i == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_study(study, table, tmp_path, measures=("classifier",), report=stop)
+    metrics = evaluate_study(
+        study, table, tmp_path, measures=("classifier",), report=lambda what, i, n: heard.append(i)
+    )
+    assert heard == list(range(1, 13))
+    assert metrics["classifier"]["targets"]["Large"]["n"] == 12
+
+
+def test_a_network_of_many_classes_is_asked_for_some(study_folder, tmp_path, monkeypatch):
+    from core.evaluation.answers import ask_cohort
+
+    monkeypatch.setattr("core.studies.study.load_packaged", many_classes)
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(tmp_path / f"{i}.png")
+    (tmp_path / "l.csv").write_text("file,split\n0.png,test\n1.png,test\n2.png,test\n")
+    study = Study(write_many(tmp_path / "c") / "many")
+    asked = study.targets[5:7]
+    rows, answers = ask_cohort(study, read_table(tmp_path, tmp_path / "l.csv"), tmp_path / "cache", asked=asked)
+    assert len(rows) == 3
+    assert answers.names == {"classifier": asked}
+    prepared = study.prepare(read_picture(tmp_path / "1.png"))
+    with torch.no_grad():
+        wanted = study.blackbox(asked[1]).posterior(torch.from_numpy(prepared.tensor)[None])
+    assert answers.of("classifier", asked[1])[1] == pytest.approx(float(wanted), rel=0.05)
 
 
 def test_mistakes(study_folder, labelled_folder, cache, tmp_path):

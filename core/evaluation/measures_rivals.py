@@ -1,0 +1,42 @@
+"""The knob beside xGEM and Latent Shift, on the same pictures: Tables 1 and 2 of Singla et al., ICLR 2020."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from core.evaluation.changers import knobs_of, rivals_of
+from core.evaluation.cohort import Cohort
+from core.evaluation.knob import knob_report
+from core.evaluation.measures import Metrics, Write, identity_report
+
+MOST = 100  # pictures: xGEM descends anew for every one of them
+
+
+def measure_rivals(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> None:
+    """Every target's first knob, xGEM and Latent Shift: Fréchet distances, closeness, compatibility, the witness, and
+    for faces whether the person is the same. A Fréchet distance depends on how many pictures it is taken over, so
+    all methods see the same ones.
+    """
+    study, options = cohort.study, cohort.options
+    if "autoencoder" not in study.settings:
+        return
+    pictures = min(options.pictures, MOST)
+    for target in options.targets or study.knobs:
+        chosen = cohort.choose(target, pictures)
+        first = [knob for of, knob in knobs_of(study) if of == target][:1]
+        methods: dict[str, Any] = {}
+        for changer in (*first, *(rival for _, rival in rivals_of(study, targets=(target,)))):
+            name = f"{target} {changer.head}"
+            found = knob_report(
+                changer, study.blackbox(target), study.witness(target), study.features(), cohort.images[chosen],
+                seed=options.seed, progress=cohort.progress(name),
+            )  # fmt: skip
+            if study.modality == "face":
+                found["identity"] = identity_report(
+                    cohort, changer, target, cohort.progress(f"identity {name}"), pictures=pictures
+                )
+            methods[changer.head] = found
+            report = {"n": len(chosen), "methods": methods}
+            metrics.setdefault("rivals", {})[target] = cohort.about | report
+            write()
