@@ -18,14 +18,15 @@ def gradcam(f: object, x: Tensor, sign: Tensor | None = None) -> Tensor:
     other f.
     """
     classifier, index = getattr(f, "classifier", None), getattr(f, "index", 0)
-    if not isinstance(classifier, nn.Module) or not isinstance(getattr(classifier, "temperature", None), Tensor):
+    temperature = getattr(classifier, "temperature", None)
+    if not isinstance(classifier, nn.Module) or not isinstance(temperature, Tensor):
         raise UserError("Grad-CAM looks into a binary classifier of this package; this black box is another.")
     with torch.no_grad():
         features = last_features(classifier, x)
     features.requires_grad_()
     # Both architectures end alike; DenseNet's own forward would cut a second time and lose the slope at 0.
     last = classifier.get_submodule("net.fc" if hasattr(classifier.net, "fc") else "net.classifier")
-    logit = last(features.mean((2, 3)))[:, index] / classifier.temperature[index]
+    logit = last(features.mean((2, 3)))[:, index] / temperature[index]
     (slope,) = torch.autograd.grad(logit.sum(), features)
     signs = torch.ones(len(x), device=x.device) if sign is None else sign
     weight = signs[:, None, None, None] * slope.mean((2, 3), keepdim=True)

@@ -88,8 +88,9 @@ def test_pictures_without_any_mask_teach_nothing(discs, masks):
     assert all(torch.isfinite(p).all() for p in trainer.model.parameters())
 
 
-def test_each_picture_counts_for_the_organs_it_has(discs, masks):
-    # Whatever a picture that has no mask of the ground looks like, the ground's output does not see it.
+def test_each_picture_counts_for_the_organs_it_has(discs, masks, monkeypatch):
+    # Whatever a picture without a mask of the ground looks like, it teaches nothing of the ground.
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda parameters, most: None)  # it mixes the organs
     partly = masks.copy()
     partly[::2, 1] = np.nan
     gradients = []
@@ -99,9 +100,10 @@ def test_each_picture_counts_for_the_organs_it_has(discs, masks):
         trainer = SegmenterTrainer(SHAPE, FEW, images, partly, CPU)
         torch.manual_seed(5)
         trainer.step(0, 0.5)
-        gradients.append(trainer.model.head.bias.grad.clone())
-    # The gradient is clipped as a whole: only the organs' share of it may be compared.
-    assert not torch.allclose(gradients[0][0], gradients[1][0], rtol=1e-3)
+        gradients.append(trainer.model.head.bias.grad.tolist())
+    assert gradients[0][0] != pytest.approx(gradients[1][0], rel=1e-2)
+    assert gradients[0][1] == pytest.approx(gradients[1][1], rel=1e-5)
+    assert gradients[0][1] != 0
 
 
 @pytest.fixture
@@ -191,10 +193,9 @@ def test_a_run_goes_on_exactly_where_it_stopped(discs, masks, tmp_path):
     assert run(make(), Budget(steps=6), tmp_path / "parts", progress=stop).stop == "interrupted"
     torch.rand(5)  # whatever else happens in between
     parts = make()
-    run(parts, Budget(steps=6), tmp_path / "parts", resume=True)
+    assert run(parts, Budget(steps=6), tmp_path / "parts", resume=True).steps == 6
     assert differing(whole.model, parts.model) == []
     assert differing(whole.finished(), parts.finished()) == []
-    assert whole.step(6, 1.0) == parts.step(6, 1.0)
 
 
 @pytest.mark.parametrize("n", [1, 24])
@@ -255,9 +256,7 @@ def test_it_is_given_train_pictures_with_their_masks(source, drawn_hearts, tmp_p
 
     seen = []
     trainer = recipes.SegmenterTrainer
-    monkeypatch.setattr(
-        recipes, "SegmenterTrainer", lambda *given: seen.append(given) or trainer(*given)
-    )
+    monkeypatch.setattr(recipes, "SegmenterTrainer", lambda *given: seen.append(given) or trainer(*given))
     train_segmenter(
         source, drawn_hearts, ("heart", "lungs"), 4, SegmenterTraining(batch=2), Budget(steps=1), tmp_path / "out"
     )
