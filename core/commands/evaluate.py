@@ -21,7 +21,7 @@ def evaluate(
     measure: Annotated[
         str,
         typer.Option(
-            help="comma-separated: classifier, references, gate, knobs, identity, infills, masks, one-vs-one, "
+            help="comma-separated: classifier, references, gate, knobs, identity, rivals, infills, masks, one-vs-one, "
             "saliency, segmenter, heart, discrimination, pictures."
         ),
     ] = "",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from core.commands.show import choose_device, print_json
+from core.commands.show import choose_device
+from core.commands.show_sweep import show_sweep
 from core.errors import UserError
 
 if TYPE_CHECKING:  # torch is loaded when a command runs, not when --help does
@@ -64,35 +64,8 @@ def exaggeration(
     as_json: Json = False,
 ) -> None:
     """Progressive Exaggeration: the picture as the classifier would call it less, and more, of a finding."""
-    from PIL import Image
-
-    from core.explainers.render import full_picture
-    from core.images import animate
-
     opened, picture, prepared = open_upload(image, study, device, frame, face, anyway)
     if not opened.knobs:
         raise UserError(f"{opened.title} has no trained knob.")
     sweep = opened.explain("exaggeration", prepared, target=target or opened.knobs[0], mode=mode, head=head)
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        captions = [f"asked {r:.2f}  f = {a:.2f}" for r, a in zip(sweep.requested, sweep.achieved, strict=True)]
-        (out / "sweep.gif").write_bytes(animate.gif(sweep.views, captions))
-        (out / "sweep.webp").write_bytes(animate.webp(sweep.views, captions))
-        (out / "sweep.png").write_bytes(animate.apng(sweep.views, captions))
-        picked = sweep.evenly(7)
-        (out / "strip.png").write_bytes(animate.strip(sweep.views[picked], [captions[i] for i in picked]))
-        Image.fromarray(
-            full_picture(picture, opened.prepare(picture, face=face, full=True), sweep, len(captions) - 1)
-        ).save(out / "most.png")
-        (out / "sweep.json").write_text(json.dumps(sweep.to_dict(), indent=1) + "\n", encoding="utf-8")
-    if as_json:
-        print_json(sweep.to_dict())
-        return
-    print(f"{sweep.target}: f = {sweep.query:.3f}; {sweep.provenance.stop}")
-    for i, (wanted, got) in enumerate(zip(sweep.requested, sweep.achieved, strict=True)):
-        witness = "" if sweep.witness is None else f"   independent network {sweep.witness[i]:.3f}"
-        mark = "  <- the picture itself" if i == sweep.origin else ""
-        print(f"  asked {wanted:.2f}   f says {got:.3f}{witness}{mark}")
-    if out is not None:
-        print(f"written to {out}")
-    print(animate.NOTICE)
+    show_sweep(sweep, opened, picture, face, out, as_json)

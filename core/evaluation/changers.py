@@ -9,8 +9,6 @@ from core.explainers.latent_shift import LatentShift
 from core.explainers.xgem import Xgem
 from core.studies.study import Study
 
-RIVALS = {Xgem.head: Xgem, LatentShift.head: LatentShift}
-
 
 def knobs_of(study: Study, heads: tuple[str, ...] = ()) -> Iterator[tuple[str, Changer]]:
     """(target, knob) for every checkpoint, or for those whose head is in `heads`."""
@@ -19,16 +17,8 @@ def knobs_of(study: Study, heads: tuple[str, ...] = ()) -> Iterator[tuple[str, C
             yield entry["target"], Knob(study.exaggerator(entry["target"], entry["head"]))
 
 
-def rivals_of(
-    study: Study, heads: tuple[str, ...] = (), targets: tuple[str, ...] = ()
-) -> Iterator[tuple[str, Changer]]:
-    """(target, xGEM or Latent Shift) for `targets`, by default those that have a knob; with heads, only those named.
-
-    Nothing for a study without an autoencoder, unless they are named: then UserError.
-    """
-    if "autoencoder" not in study.settings and not set(heads) & set(RIVALS):
-        return
-    for name, rival in RIVALS.items():
-        if not heads or name in heads:
-            for target in targets or study.knobs:
-                yield target, rival(study.autoencoder())
+def rivals_of(study: Study) -> tuple[Changer, ...]:
+    """xGEM and Latent Shift on the study's autoencoder; nothing for a study without one."""
+    if "autoencoder" not in study.settings:
+        return ()
+    return Xgem(study.autoencoder()), LatentShift(study.autoencoder())

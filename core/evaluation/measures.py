@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from core.data.table import LabelledTable, class_numbers
 from core.evaluation.answers import Answers
-from core.evaluation.changers import RIVALS, knobs_of, rivals_of
+from core.evaluation.changers import knobs_of
 from core.evaluation.classification import classification_report
 from core.evaluation.cohort import Cohort
 from core.evaluation.gate import gate_report
@@ -66,12 +65,9 @@ def measure_gate(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> N
 
 
 def measure_knobs(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> None:
-    """Compatibility with f, the witness's following, cycle, closeness, Fréchet distances: of every knob, and on the
-    same pictures of xGEM and Latent Shift.
-    """
+    """Every knob's compatibility with f, the witness's following, cycle, closeness, Fréchet distances."""
     study, options = cohort.study, cohort.options
-    rivals = rivals_of(study, options.heads, options.targets)
-    for target, changer in chain(knobs_of(study, options.heads), rivals):
+    for target, changer in knobs_of(study, options.heads):
         chosen = cohort.choose(target, options.pictures)
         result = knob_report(
             changer, study.blackbox(target), study.witness(target), study.features(), cohort.images[chosen],
@@ -82,18 +78,15 @@ def measure_knobs(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> 
 
 
 def measure_identity(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> None:
-    """Whether a face network still sees the same person: after each target's first knob, and after xGEM and Latent
-    Shift, under '<target>, <method>'.
-    """
-    study, options = cohort.study, cohort.options
+    """Whether a face network still sees the same person after each target's first knob."""
+    study = cohort.study
     if study.modality != "face":
         return
-    first = ((t, knob) for t, knob in knobs_of(study, options.heads) if knob.head == study.heads(t)[0])
-    for target, changer in chain(first, rivals_of(study, options.heads, options.targets)):
-        name = f"{target}, {changer.head}" if changer.head in RIVALS else target
-        result = identity_report(cohort, changer, target, cohort.progress(f"identity {name}"))
-        metrics.setdefault("identity", {})[name] = cohort.about | result
-        write()
+    for target, changer in knobs_of(study, cohort.options.heads):
+        if changer.head == study.heads(target)[0]:
+            result = identity_report(cohort, changer, target, cohort.progress(f"identity {target}"))
+            metrics.setdefault("identity", {})[target] = cohort.about | result
+            write()
 
 
 def identity_report(

@@ -26,7 +26,7 @@ def measure_rivals(cohort: Cohort, metrics: Metrics, out: Path, write: Write) ->
         chosen = cohort.choose(target, pictures)
         first = [knob for of, knob in knobs_of(study) if of == target][:1]
         methods: dict[str, Any] = {}
-        for changer in (*first, *(rival for _, rival in rivals_of(study, targets=(target,)))):
+        for changer in (*first, *rivals_of(study)):
             name = f"{target} {changer.head}"
             found = knob_report(
                 changer, study.blackbox(target), study.witness(target), study.features(), cohort.images[chosen],

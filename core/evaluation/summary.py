@@ -23,6 +23,7 @@ def summary(metrics: dict[str, Any]) -> str:
         summary_maps.masks(metrics),
         summary_maps.one_vs_one(metrics),
         summary_maps.saliency(metrics),
+        summary_bias.rivals(metrics),
         summary_bias.audits(metrics),
         summary_bias.discrimination(metrics),
         summary_bias.organs(metrics),

@@ -89,3 +89,25 @@ def organs(metrics: dict[str, Any]) -> str:
         parts.append(table(header, rows))
         parts.append(table(["size", "comparison", "n", "mean difference", "effect (d_z or d)", "p"], tests))
     return "\n\n".join(parts)
+
+
+def rivals(metrics: dict[str, Any]) -> str:
+    """The knob beside what it is compared with, on the same pictures."""
+    rows = []
+    for target, report in metrics.get("rivals", {}).items():
+        for head, r in report["methods"].items():
+            frechet, direct = r.get("frechet", {}), r["direct"]
+            distances = [str(frechet.get(group, "-")) for group in ("present", "absent", "overall")]
+            same = share(r["identity"]["accuracy"]) if "identity" in r else "-"
+            follows = interval(direct["witness_ratio"], 2) if "witness_ratio" in direct else "-"
+            rows.append(
+                [
+                    target, head, str(report["n"]), *distances, share(r["closeness"]), same, interval(direct["error"]),
+                    follows,
+                ]
+            )  # fmt: skip
+    header = [
+        "target", "method", "n", "FD present", "FD absent", "FD overall", "closeness", "same person",
+        "mean abs. error", "independent span / f's",
+    ]  # fmt: skip
+    return table(header, rows) if rows else ""

@@ -71,6 +71,13 @@ def knob(metrics: dict[str, Any], target: str) -> None:
     first, *_ = heads.values()
     features = first.get("frechet", {}).get("features", "no network")
     st.caption(f"{evidence.about(first | {'n': first['direct']['n']})}. FD: Fréchet distance, features of {features}.")
+    compared = metrics.get("rivals", {}).get(target)
+    if compared is not None:
+        st.markdown("**Beside xGEM and Latent Shift**, which search an autoencoder's codes; all on the same pictures")
+        st.dataframe(evidence.rival_rows(metrics, target), hide_index=True)
+        st.caption(
+            f"{evidence.about(compared)}. A Fréchet distance over fewer pictures is larger: compare within a table."
+        )
     published = evidence.paper_rows(target)
     if published:
         with st.expander("What the paper printed for its own data, and why the two may not be compared"):

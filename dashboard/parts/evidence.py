@@ -46,6 +46,18 @@ def knob_rows(metrics: dict[str, Any], target: str) -> list[dict[str, str]]:
     return rows
 
 
+def rival_rows(metrics: dict[str, Any], target: str) -> list[dict[str, str]]:
+    """The same for the knob and what it is compared with, all on the same pictures."""
+    methods = metrics["rivals"][target]["methods"]
+    first = next(iter(methods))
+    identity = {
+        target if head == first else f"{target}, {head}": found["identity"]
+        for head, found in methods.items()
+        if "identity" in found
+    }
+    return knob_rows({"knobs": {target: methods}, "identity": identity}, target)
+
+
 def paper_rows(target: str) -> list[dict[str, str]]:
     """The published figures for the same target; empty where there are none."""
     return [

@@ -11,7 +11,6 @@ import torch
 from toys import STUDY, BrightnessBox, LinearAutoencoder, TintNetwork, make_discs, shaken
 
 from core.data.table import read_table
-from core.errors import UserError
 from core.evaluation import verification
 from core.evaluation.changers import knobs_of, rivals_of
 from core.evaluation.knob import knob_report
@@ -106,22 +105,14 @@ def test_verification_takes_any_changer(monkeypatch):
 # Which
 
 
-def test_all_of_them_by_default(study):
+def test_all_knobs_or_those_that_are_named(study):
     assert [(t, c.head) for t, c in knobs_of(study)] == [("Large", "morph"), ("Large", "paper")]
-    assert [(t, c.head) for t, c in rivals_of(study)] == [("Large", "xgem"), ("Large", "latent-shift")]
+    assert [c.head for _, c in knobs_of(study, ("paper",))] == ["paper"]
 
 
-def test_those_that_are_named(study):
-    assert [c.head for _, c in knobs_of(study, ("paper", "xgem"))] == ["paper"]
-    assert [c.head for _, c in rivals_of(study, ("paper", "xgem"))] == ["xgem"]
-    assert [(t, c.head) for t, c in rivals_of(study, ("xgem",), ("Bright",))] == [("Bright", "xgem")]
-
-
-def test_without_an_autoencoder_there_are_none_and_it_is_said_if_they_are_named(toy_study):
-    assert list(rivals_of(toy_study)) == []
-    assert list(rivals_of(toy_study, ("morph",))) == []
-    with pytest.raises(UserError, match="contralens train autoencoder --study toy"):
-        list(rivals_of(toy_study, ("xgem",)))
+def test_rivals_need_an_autoencoder(study, toy_study):
+    assert [c.head for c in rivals_of(study)] == ["xgem", "latent-shift"]
+    assert rivals_of(toy_study) == ()
 
 
 def _few(defaults: tuple) -> tuple:
@@ -133,15 +124,18 @@ def test_a_study_is_measured_with_its_rivals(study, labelled_folder, tmp_path, m
     monkeypatch.setattr(XgemConfig.__init__, "__defaults__", _few(XgemConfig.__init__.__defaults__))
     out = tmp_path / "out"
     metrics = evaluate_study(
-        study, read_table(*labelled_folder), out, measures=("knobs",), pictures=3, heads=("xgem", "latent-shift"),
+        study, read_table(*labelled_folder), out, measures=("rivals",), pictures=3,
         cache=tmp_path / "cache",
     )  # fmt: skip
-    found = metrics["knobs"]["Large"]
-    assert found.keys() == {"xgem", "latent-shift"}
+    part = metrics["rivals"]["Large"]
+    assert part["n"] == 3
+    assert {"data", "split", "seed", "commit"} <= part.keys()
+    found = part["methods"]
+    assert list(found) == ["morph", "xgem", "latent-shift"]
     for head, report in found.items():
         assert report["head"] == head
         assert report["direct"]["n"] == 3
-        assert {"data", "split", "seed", "commit", "closeness", "frechet"} <= report.keys()
-        assert "calibrated" not in report
+        assert {"closeness", "frechet"} <= report.keys()
+        assert ("calibrated" in report) is (head == "morph")
     assert json.loads((out / "metrics.json").read_text()) == metrics
-    assert "| Large | latent-shift | direct |" in summary(metrics)
+    assert "| Large | latent-shift |" in summary(metrics)
