@@ -91,7 +91,7 @@ def knob(metrics: dict[str, Any], target: str) -> None:
     ]
     for start in range(0, len(figures), 4):
         for column, figure in zip(st.columns(4), figures[start : start + 4], strict=False):
-            column.plotly_chart(figure.update_layout(height=320), config=PLAIN, alt=figure.layout.title.text)
+            column.plotly_chart(figure, config=PLAIN, alt=figure.layout.title.text)
 
 
 def heart(metrics: dict[str, Any], target: str) -> None:

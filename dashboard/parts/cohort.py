@@ -40,7 +40,9 @@ def show(study: Study, target: str, attribute: str, classifiers: list[str]) -> N
     first, second, third = st.columns([1.3, 2, 1.2], vertical_alignment="bottom")
     like = next((c for c in columns if c.lower() == attribute.lower()), columns[0])
     column = first.selectbox(f"Column with {label(attribute)}", columns, index=columns.index(like))
-    chosen = second.multiselect("Classifiers", classifiers, default=classifiers[:3], format_func=names.__getitem__)
+    chosen = second.multiselect(
+        "Classifiers", classifiers, default=classifiers[:3], help="  \n".join(names[c] for c in classifiers)
+    )
     aligned = third.toggle(
         "Already cut", value=False, disabled=study.modality != "face",
         help="The faces already have the training frame (CelebA's centre crop): look for none.",

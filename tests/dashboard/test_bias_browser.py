@@ -9,6 +9,7 @@ import zipfile
 import pytest
 from browsing import NEEDED, WAIT
 
+expect = pytest.importorskip("playwright.sync_api").expect
 pytestmark = [*NEEDED, pytest.mark.slow]
 PLOT = '[data-testid="stPlotlyChart"] .main-svg'
 SCHEMES = pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -56,7 +57,7 @@ def background(page) -> int:
 def test_two_rows_of_frames_with_the_oracles_answers(see, scheme):
     page = see("bias?sample=drawn", PLOT, scheme=scheme)
     images = page.locator('[data-testid="stImage"]')
-    assert images.count() == 14
+    expect(images).to_have_count(14, timeout=WAIT)
     tops = images.locator("img").evaluate_all("all => all.map((n) => n.getBoundingClientRect())")
     assert len({round(box["y"]) for box in tops}) == 2, "one row a classifier"
     assert all(box["width"] > 100 for box in tops)
@@ -86,7 +87,7 @@ def test_a_cohort_is_audited(see, tmp_path):
     file = tmp_path / "cohort.zip"
     rows = ["file,sex"]
     with zipfile.ZipFile(file, "w") as handle:
-        for i in range(4):
+        for i in range(2):
             film = fake.chest(0.2, side=64)
             film[fake.MARK] = 0.95 if i % 2 else 0.2
             handle.writestr(f"{i}.png", fake.png(film))
@@ -94,24 +95,28 @@ def test_a_cohort_is_audited(see, tmp_path):
         handle.writestr("labels.csv", io.StringIO("\n".join([*rows, "gone.png,1"])).getvalue())
     page = see("bias?sample=drawn&view=cohort", '[data-testid="stFileUploaderDropzone"]')
     page.locator('input[type="file"]').set_input_files(file, timeout=WAIT)
-    page.get_by_role("button", name="Audit 5 pictures").click(timeout=WAIT)
-    page.get_by_role("button", name="Numbers (JSON)").wait_for(timeout=WAIT)
+    page.get_by_role("button", name="Audit 3 pictures").click(timeout=WAIT)
+    page.get_by_role("button", name="Numbers (JSON)").wait_for(timeout=3 * WAIT)
     page.get_by_text("1 pictures could not be measured").first.wait_for(timeout=WAIT)
-    assert page.locator('[data-testid="stProgress"]').count() == 0
+    expect(page.locator('[data-testid="stProgress"]')).to_have_count(0)
+    inside(page, '[data-testid="stMultiSelect"] [data-baseweb="tag"], [data-testid="stDataFrame"]')
     tall(page)
 
 
 @SCHEMES
 def test_the_evidence_is_drawn(see, scheme):
     page = see("evidence", "text=What do the losses do?", scheme=scheme)
-    if scheme == "dark":
-        page.get_by_role("radio", name="heart area").click()
     tall(page)
     charts = page.locator('[data-testid="stPlotlyChart"]')
-    assert charts.count() == 6
+    expect(charts).to_have_count(6, timeout=WAIT)
+    expect(charts.locator(".main-svg .xtitle, .main-svg .xaxislayer-above")).not_to_have_count(0, timeout=WAIT)
+    page.wait_for_timeout(1500)
     sizes = charts.evaluate_all("all => all.map((n) => [n.clientWidth, n.querySelectorAll('path').length])")
     assert all(width > 200 and paths > 4 for width, paths in sizes)
     assert page.locator('[data-testid="stDataFrame"]').count() >= 4
+    if scheme == "dark":
+        page.get_by_role("radio", name="heart area").click()
+        page.locator(".g-ytitle", has_text="heart area / chest width²").first.wait_for(timeout=WAIT)
     assert page.locator(".legendtext").filter(has_text="the knob: |most − least|").count() == 1
     inside(page, '[data-testid="stPlotlyChart"], [data-testid="stDataFrame"]')
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from toys import BAR, GROUND, BrightnessBox, TintNetwork, make_discs, middle
@@ -19,7 +18,7 @@ class Two:
 
     class _Bar(BrightnessBox):
         def logit(self, x):
-            return 25 * (x[(..., *BAR)].mean((1, 2, 3)) - 0.6)
+            return 5 * (x[(..., *BAR)].mean((1, 2, 3)) - 0.6)  # never as sure as the ends that are asked for
 
     def __init__(self) -> None:
         self.boxes = {"Bright": BrightnessBox(threshold=0.35), "Bar": self._Bar()}
@@ -128,10 +127,7 @@ def test_both_ends_are_asked_for(discs):
 
 
 def test_shares_have_their_intervals(discs):
-    first, again, other = (
-        discrimination_row(Turner("middle", "bar"), Two(), "Bright", discs.images, seed=s) for s in (0, 0, 1)
-    )
-    assert first == again != other
+    first, again = (discrimination_row(Turner("middle", "bar"), Two(), "Bright", discs.images) for _ in range(2))
+    assert first == again
     number = first["flipped"]["Bar"]
     assert 0 <= number["low"] < number["value"] < number["high"] <= 1
-    assert np.isclose(number["value"], other["flipped"]["Bar"]["value"])

