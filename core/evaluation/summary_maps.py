@@ -96,6 +96,8 @@ def one_vs_one(metrics: dict[str, Any]) -> str:
         n = next(iter(report["baselines"].values()))["n"]
         header = [f"baseline, {choice}, n = {n}", "called the target class", "mean change", "FD"]
         parts.append(table(header, rows))
+        if "maps" not in report:  # measured last
+            continue
         maps, rows = report["maps"], []
         for method, cells in maps["cells"].items():
             for baseline, cell in cells.items():

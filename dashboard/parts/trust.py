@@ -60,7 +60,16 @@ def measured(study: Study, choice: str) -> None:
             f"`contralens evaluate --study {study.name} --measure one-vs-one --data DIR` does it."
         )
         return
-    maps = report["maps"]
+    if "maps" in report:
+        maps_table(report["maps"])
+    else:
+        st.caption("The maps of this choice have not been measured, only their baselines.")
+    st.caption("The baselines themselves, over all ordered pairs of classes:")
+    st.dataframe(baseline_rows(report["baselines"]), hide_index=True)
+
+
+def maps_table(maps: dict[str, Any]) -> None:
+    """What was measured of the maps, and how to read it."""
     st.caption(
         f"On {maps['n']} held-out pictures, each against one random other class, score “{maps['score']}”, 95 % "
         "intervals. Falls and rises: mean change of the logits while 2 to 30 % of the pixels, most important first, "
@@ -70,8 +79,6 @@ def measured(study: Study, choice: str) -> None:
         f"absolute values, {maps['checked']} pictures; baselines were not made anew)."
     )
     st.dataframe(map_rows(maps), hide_index=True)
-    st.caption("The baselines themselves, over all ordered pairs of classes:")
-    st.dataframe(baseline_rows(report["baselines"]), hide_index=True)
 
 
 def cascade_strip(study: Study, place: Place, which: studies.Pair, baseline: str, method: str) -> None:

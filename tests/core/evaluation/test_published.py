@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from core.evaluation.published import CONFOUNDING, PAPER, WHY_NOT
-from core.studies.settings import read_settings
 from core.studies.catalogue import list_studies
 
 
