@@ -90,9 +90,13 @@ def start_ray(address: str | None = None, workers: int | None = None) -> bool:
     _knock(address)
     try:
         ray.init(address=address, **quiet)
-    except (OSError, RuntimeError, ValueError, AssertionError) as fault:
-        first = (str(fault).strip().splitlines() or [type(fault).__name__])[0]
-        raise UserError(f"The Ray cluster at {address} does not let us in: {first}") from None
+    except (OSError, RuntimeError, ValueError, AssertionError, ImportError, ray.exceptions.RayError) as fault:
+        first = (str(fault).strip().splitlines() or [type(fault).__name__])[0].rstrip(".")
+        raise UserError(
+            f"The Ray cluster at {address} does not let us in: {first}. If it asks for a token, set "
+            "RAY_AUTH_MODE=token and give Ray the token as its documentation says; the versions of Ray and Python "
+            "must be the cluster's."
+        ) from None
     return True
 
 
@@ -110,7 +114,7 @@ def _knock(address: str) -> None:
     if address == "auto":
         return
     if not host or not port.isdigit():
-        raise UserError(f"'{address}' is no address of a Ray cluster; it is host:6379, ray://host:10001 or auto.")
+        raise UserError(f"'{address}' is no address of a Ray cluster; pass host:6379, or auto on one of its machines.")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
     except (OSError, OverflowError):
