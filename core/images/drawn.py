@@ -13,7 +13,7 @@ from core.errors import UserError
 # from, to) in degrees, clockwise from the right.
 _STROKES: dict[str, list[list[tuple[float, ...]]]] = {
     "zero": [[(0.5, 0.5, 0.26, 0.38, 0, 360)]],
-    # As printed, with a flag and a foot. Handwritten ones in MNIST hardly have either, sevens have the flag.
+    # As printed, which few of MNIST's ones are: the study's mistake to look into.
     "one with a foot": [[(0.26, 0.22), (0.54, 0.12), (0.54, 0.92)], [(0.44, 0.92), (0.64, 0.92)]],
     "three": [[(0.47, 0.3, 0.22, 0.19, 200, 450)], [(0.47, 0.69, 0.25, 0.21, 270, 520)]],
     "four": [[(0.36, 0.12), (0.24, 0.55), (0.76, 0.55)], [(0.64, 0.2), (0.6, 0.9)]],

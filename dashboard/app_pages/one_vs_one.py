@@ -6,18 +6,12 @@ from core.attributions.methods import METHODS
 from core.baselines.baseline import NAMES
 from core.baselines.baseline import TITLES as BASELINE_TITLES
 from core.errors import UserError
+from core.explainers.map_figure import map_picture, shared_limit, tensor_picture
 from core.studies.study import Study, label
 from dashboard.parts import address, studies, trust, upload
 from dashboard.parts.choice import has_choice
 from dashboard.parts.opening import open_picture
-from dashboard.parts.panel import (
-    map_picture,
-    panel_data,
-    residual_note,
-    shared_limit,
-    show_panel,
-    tensor_picture,
-)
+from dashboard.parts.panel import panel_data, residual_note, show_panel
 from dashboard.parts.words import percent
 
 MODES = {"compare": "Compare explainers", "mistake": "Debug a mistake"}

@@ -5,30 +5,6 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-# The one diverging map: blue for darker, black for no change, orange for brighter. Black in the middle because
-# the films lie on black; blue and orange because every common colour blindness keeps them apart; lightness
-# rises evenly on both sides, so it also reads in grey. Stops: position, red, green, blue.
-_STOPS = (
-    (-1.0, 198, 230, 255),
-    (-0.75, 120, 188, 255),
-    (-0.4, 42, 118, 214),
-    (0.0, 8, 10, 12),
-    (0.4, 190, 92, 10),
-    (0.75, 250, 158, 50),
-    (1.0, 255, 226, 178),
-)
-
-
-def diverging_table(size: int = 256) -> np.ndarray:
-    """[size, 3] uint8; entry size // 2 is no change, entries 1 and size - 1 the two ends."""
-    place = (np.arange(size) - size // 2) / (size - 1 - size // 2)
-    stops = np.array(_STOPS)
-    columns = [np.interp(place, stops[:, 0], stops[:, c]) for c in (1, 2, 3)]
-    return np.rint(np.stack(columns, axis=1)).astype(np.uint8)
-
-
-DIVERGING = diverging_table()
-
 
 def nice_limit(change: np.ndarray) -> float:
     """The end of a symmetric colour scale for changes in 8-bit grey levels: a round fraction of the grey range.

@@ -18,12 +18,13 @@ from PIL import Image
 from core.evaluation.heart import HeartSize
 from core.evaluation.outlines import Outlines
 from core.explainers import movement
+from core.explainers.map_figure import DIVERGING
 from core.explainers.render import to_bytes
 from core.explainers.results import Sweep
 from core.images.frame import resize
 from core.images.picture import Prepared
 from core.studies.study import label
-from dashboard.parts.charts import DIVERGING, nice_limit
+from dashboard.parts.charts import nice_limit
 from dashboard.parts.words import sentence
 
 _FOLDER = Path(__file__).parent / "components"

@@ -13,9 +13,8 @@ from PIL import Image
 
 from core.attributions.methods import METHODS
 from core.baselines.baseline import TITLES
-from core.explainers.render import to_bytes
+from core.explainers.map_figure import DIVERGING, coded, shared_limit, tensor_pixels
 from core.explainers.results import Attribution
-from dashboard.parts.charts import DIVERGING
 from dashboard.parts.knob import component_sources
 from dashboard.parts.words import percent
 
@@ -57,7 +56,7 @@ def panel_data(
     return {
         "key": key,
         "size": picture.shape[-1],
-        "picture": _png(_shown(picture)),
+        "picture": _png(tensor_pixels(picture)),
         "limit": limit,
         "unit": "logits a pixel; orange speaks for the first class",
         "colours": DIVERGING.tolist(),
@@ -66,22 +65,6 @@ def panel_data(
         "cells": {name: _cell(a, limit) for name, a in found.items()},
         "chosen": chosen,
     }
-
-
-def shared_limit(maps: list[np.ndarray]) -> float:
-    """The end of the one symmetric scale: covers 99 % of the pixels of most maps, in two figures.
-
-    The median over maps, so that one map with a few extreme pixels does not turn all others dark.
-    """
-    if not maps:
-        return 1.0
-    reach = float(np.median([np.quantile(np.abs(m), 0.99) for m in maps]))
-    return float(f"{reach:.2g}") if reach > 0 else 1.0
-
-
-def coded(values: np.ndarray, limit: float) -> np.ndarray:
-    """[S, S] signed -> uint8, 128 + 127 v / limit, beyond the ends cut."""
-    return np.rint(128 + 127 * np.clip(values / limit, -1, 1)).astype(np.uint8)
 
 
 def residual_note(a: Attribution) -> str:
@@ -95,7 +78,7 @@ def _row(name: str, found: dict[str, Attribution], faults: dict[str, str]) -> di
     row: dict[str, Any] = {"key": name, "title": TITLES[name], "about": ABOUT[name], "fault": faults.get(name)}
     if name not in faults:
         one = found[f"{name}|{COLUMNS[0]}"]
-        row["picture"] = _png(_shown(one.picture))
+        row["picture"] = _png(tensor_pixels(one.picture))
         best = int(one.baseline_posterior.argmax())
         pair = [one.classes.index(one.origin), one.classes.index(one.target)]
         row["says"] = " · ".join(
@@ -114,22 +97,7 @@ def _name(label: str) -> str:
     return label.replace("_", " ")
 
 
-def _shown(tensor: np.ndarray) -> np.ndarray:
-    return to_bytes(tensor[0] if tensor.shape[0] == 1 else tensor.transpose(1, 2, 0))
-
-
 def _png(pixels: np.ndarray) -> str:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def map_picture(a: Attribution, limit: float, side: int = 224) -> np.ndarray:
-    """[side, side, 3] uint8: the map alone in the diverging colours."""
-    colours = DIVERGING[coded(a.flat, limit)]
-    return np.asarray(Image.fromarray(colours).resize((side, side), Image.Resampling.NEAREST))
-
-
-def tensor_picture(tensor: np.ndarray, side: int = 224) -> np.ndarray:
-    """[C, S, S] in [0, 1] -> uint8, enlarged without smoothing."""
-    return np.asarray(Image.fromarray(_shown(tensor)).resize((side, side), Image.Resampling.NEAREST))

@@ -9,11 +9,11 @@ import streamlit as st
 
 from core.attributions.methods import METHODS
 from core.baselines.baseline import TITLES
+from core.explainers.map_figure import coloured, map_figure, shared_limit
 from core.explainers.results import Attribution
 from core.studies.study import Study
 from dashboard.parts import studies
 from dashboard.parts.mask_table import interval
-from dashboard.parts.panel import map_picture, shared_limit
 from dashboard.parts.upload import Place
 
 COLUMNS = {
@@ -88,20 +88,11 @@ def cascade_strip(study: Study, place: Place, which: studies.Pair, baseline: str
     columns = st.columns(len(shares))
     for column, share, one, like in zip(columns, shares, maps, likeness, strict=True):
         title = "trained" if share == 0 else f"{share:.0%} redrawn: likeness {like:.2f}"
-        column.image(_coloured(one, limit), caption=title, width=110)
+        column.image(coloured(one, limit, 110), caption=title, width=110)
     st.caption(
         "Layers get new random weights from the logits downwards. A map of the network should fall apart. The baseline "
         "is not made anew."
     )
-
-
-def _coloured(values: Any, limit: float) -> Any:
-    from PIL import Image
-
-    from dashboard.parts.charts import DIVERGING
-    from dashboard.parts.panel import coded
-
-    return Image.fromarray(DIVERGING[coded(values, limit)]).resize((110, 110), Image.Resampling.NEAREST)
 
 
 def download(result: Attribution, *, key: str) -> None:
@@ -114,13 +105,6 @@ def download(result: Attribution, *, key: str) -> None:
             "application/json", key=f"json-{key}", on_click="ignore",
         )  # fmt: skip
         st.download_button(
-            "Map", lambda: _file(result), f"{stem}.png", "image/png", key=f"map-{key}", on_click="ignore"
-        )
-
-
-def _file(result: Attribution) -> bytes:
-    from core.images import animate
-
-    picture = map_picture(result, shared_limit([result.flat]), 384)
-    text = f"{result.origin} against {result.target}, {METHODS[result.method].title}, {TITLES[result.baseline]}"
-    return animate.strip(picture[None], [text], side=384)
+            "Map", lambda: map_figure(result, shared_limit([result.flat])), f"{stem}.png", "image/png",
+            key=f"map-{key}", on_click="ignore",
+        )  # fmt: skip

@@ -15,16 +15,12 @@ from PIL import Image
 from core.attributions.methods import METHODS
 from core.baselines.baseline import NAMES, TITLES
 from core.errors import UserError
-from dashboard.parts.charts import DIVERGING
+from core.explainers.map_figure import shared_limit
 from dashboard.parts.panel import (
     ABOUT,
     COLUMNS,
-    coded,
-    map_picture,
     panel_data,
     residual_note,
-    shared_limit,
-    tensor_picture,
 )
 from dashboard.parts.trust import COLUMNS as MEASURES
 from dashboard.parts.trust import baseline_rows, map_rows
@@ -54,32 +50,6 @@ def panel():
                 faults[baseline] = str(fault)
     data = panel_data(prepared.tensor, found, faults, rows=NAMES, key="k", chosen="ganmex|ig")
     return prepared.tensor, found, faults, json.loads(json.dumps(data, allow_nan=False))
-
-
-# The scale
-
-
-def test_one_scale_covers_most_maps_and_an_outlier_does_not_darken_the_rest():
-    rng = np.random.default_rng(0)
-    maps = [rng.uniform(-1, 1, (20, 20)) for _ in range(5)]
-    limit = shared_limit(maps)
-    assert limit == pytest.approx(0.99, abs=0.02)
-    wild = maps[0].copy()
-    wild[0, 0] = 1e6
-    assert shared_limit([*maps, 1000 * maps[1]]) == pytest.approx(limit, abs=0.02)
-    assert shared_limit([*maps[:4], wild]) == pytest.approx(limit, abs=0.02)
-    assert len(f"{shared_limit([m * 0.01234567 for m in maps]):g}") <= 6, "two figures"
-
-
-@pytest.mark.parametrize("maps", [[], [np.zeros((4, 4))]])
-def test_without_anything_to_show_the_scale_is_one(maps):
-    assert shared_limit(maps) == 1
-
-
-def test_codes_are_symmetric_and_cut_at_the_ends():
-    assert coded(np.array([-9.0, -1, -0.5, 0, 0.5, 1, 9]), 1.0).tolist() == [1, 1, 64, 128, 192, 255, 255]
-    values = np.linspace(-2, 2, 999)
-    assert float(np.abs((coded(values, 2.0).astype(float) - 128) / 127 * 2 - values).max()) <= 2 / 127
 
 
 # What goes to the browser
@@ -149,16 +119,6 @@ def test_the_sum_rule_in_words(panel):
     a = panel[1]["zero|ig"]
     assert residual_note(replace(a, residual=-0.0123, change=4.56)) == "off by 0.012 of +4.6"
     assert residual_note(replace(a, method="occlusion")) == "no sum rule"
-
-
-def test_pictures_for_the_page(panel):
-    picture, found, _, _ = panel
-    a = found["ganmex|ig"]
-    shown = map_picture(a, 0.01, side=128)
-    assert shown.shape == (128, 128, 3)
-    np.testing.assert_array_equal(shown[::2, ::2], DIVERGING[coded(a.flat, 0.01)])
-    assert tensor_picture(picture, 128).shape == (128, 128)
-    assert tensor_picture(np.repeat(picture, 3, 0), 128).shape == (128, 128, 3)
 
 
 # Tables

@@ -95,17 +95,19 @@ def test_measured_in_its_own_folder_the_study_reads_them(measured, folder):
 
 
 def test_the_main_classifier_measured_again_keeps_its_variants(folder, labelled_folder, tmp_path):
-    old = {"study": "toy", "note": 1, "variants": {"misled": {"knobs": "old", "classifier": "old"}, "other": {"n": 2}}}
+    knobs = {"Large": {"morph": {"n": 1}}}
+    variants = {"misled": {"knobs": knobs, "classifier": "old"}, "other": {"n": 2}}
+    old = {"study": "toy", "note": 1, "variants": variants}
     (tmp_path / "metrics.json").write_text(json.dumps(old))
     table = read_table(*labelled_folder)
     measure(folder, tmp_path, table, measures=("classifier",))
     found = json.loads((tmp_path / "metrics.json").read_text())
-    assert (found["note"], found["variants"]) == (1, old["variants"])
+    assert (found["note"], found["variants"]) == (1, variants)
     assert "targets" in found["classifier"]
     kept = found["classifier"]
     measure(folder, tmp_path, table, "misled", ("classifier",))
     found = json.loads((tmp_path / "metrics.json").read_text())
     assert found["classifier"] == kept
     assert found["variants"]["other"] == {"n": 2}
-    assert found["variants"]["misled"]["knobs"] == "old"
+    assert found["variants"]["misled"]["knobs"] == knobs
     assert list(found["variants"]["misled"]["classifier"]["targets"]) == ["Large"]

@@ -126,10 +126,15 @@ def test_no_two_are_alike():
     assert len({draw_digit(n) for n in NAMES}) == len(NAMES)
 
 
+def test_the_one_that_is_misread_has_mnists_centre_of_mass():
+    """Or the mistake would be of the frame and not of the classifier."""
+    np.testing.assert_allclose(ndimage.center_of_mass(drawn("one with a foot")), (13.5, 13.5), atol=0.25)
+
+
 def test_another_size():
     assert Image.open(io.BytesIO(draw_digit("zero", 56))).size == (56, 56)
 
 
 def test_an_unknown_name_is_a_sentence():
-    with pytest.raises(UserError, match="no drawn digit 'two'; there is: zero, three"):
+    with pytest.raises(UserError, match="no drawn digit 'two'; there is: zero, one with a foot, three"):
         draw_digit("two")

@@ -85,7 +85,7 @@ def test_it_has_its_own_name_targets_and_knobs(toy, misled):
     assert misled.heads("Large") == ("morph",)
     bare = open_study("toy:bare")
     assert (bare.targets, bare.knobs) == (("Bar",), ())
-    with pytest.raises(UserError, match="no trained knob for 'Bar'; it has: none.*--study toy:bare --target Bar"):
+    with pytest.raises(UserError, match=r"no trained knob for 'Bar'; it has: none\..*--study toy:bare --target Bar"):
         bare.exaggerator("Bar")
 
 
@@ -250,7 +250,7 @@ def test_a_variants_knob_without_a_key(tmp_path, key):
 
 def test_the_segmenter_is_asked_for_by_name(toy, tmp_path):
     assert not toy.outlines
-    with pytest.raises(UserError, match="Toy discs has no segmenter. Train one with: contralens train segmenter"):
+    with pytest.raises(UserError, match=r"Toy discs has no segmenter\. Train one with: contralens train segmenter"):
         toy.segmenter()
     (tmp_path / "study.toml").write_text(STUDY + "\n[segmenter]\nwidth = 3\n")
     with pytest.raises(UserError, match=r"study\.toml lacks 'file' in \[segmenter\]"):
