@@ -13,6 +13,8 @@ from core.evaluation.compatibility import rank_correlation
 from core.infills.infill import fill
 from core.studies.study import Study, read_settings
 
+ONE = ("witness", "gate", "segmenter", "autoencoder")  # tables of one file
+
 ROOT = Path(__file__).resolve().parents[3] / "checkpoints"
 
 
@@ -61,9 +63,10 @@ def test_its_settings_load_and_name_its_folder(folder):
 
 def test_every_file_it_names_is_there_and_every_file_there_is_named(folder):
     settings = read_settings(folder)
-    tables = [settings["classifier"], *(settings[t] for t in ("witness", "gate") if t in settings)]
-    for kind in ("oracle", "knob", "infill", "choice", "translator"):
+    tables = [settings["classifier"], *(settings[t] for t in ONE if t in settings)]
+    for kind in ("oracle", "knob", "infill", "choice", "translator", "variant"):
         tables += settings.get(kind, [])
+    tables += [knob for variant in settings.get("variant", []) for knob in variant.get("knob", [])]
     named = {t["file"] for t in tables if "file" in t}
     assert named == {p.name for p in folder.glob("*.safetensors")}
 
