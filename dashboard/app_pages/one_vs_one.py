@@ -93,7 +93,7 @@ def large(study: Study, place: upload.Place, which: studies.Pair, chosen: str) -
     baseline, method = chosen.split("|")
     maps = {kind: studies.pair_map(which.with_score(kind), baseline, method, place.prepared) for kind in SCORES}
     limit = shared_limit([m.flat for m in maps.values()])
-    st.markdown(f"**{METHODS[method].title} against {BASELINE_TITLES[baseline].lower()}**")
+    st.markdown(f"**{METHODS[method].title} against {_in_words(BASELINE_TITLES[baseline])}**")
     columns = st.columns(5)
     there = maps["own"].baseline_posterior[_index(maps, which.target)]
     columns[0].image(tensor_picture(place.prepared.tensor), caption="the picture", width="stretch")
@@ -145,6 +145,11 @@ def mistake(study: Study, place: upload.Place, which: studies.Pair, answers: dic
         f"spoke for {label(which.target)} all along. Scale ±{limit:g} logits a pixel."
     )
     trust.download(one, key=f"mistake-{which.key}")
+
+
+def _in_words(title: str) -> str:
+    """A title inside of a sentence; an acronym keeps its capitals."""
+    return title if title.isupper() else title.lower()
 
 
 def _index(maps: dict, name: str) -> int:

@@ -104,7 +104,9 @@ def test_a_cell_for_every_method_and_baseline(of_maps):
     assert (of_maps["n"], of_maps["score"], of_maps["checked"]) == (12, "contrast", 4)
     assert of_maps["cells"].keys() == set(METHODS)
     for method, cells in of_maps["cells"].items():
-        assert list(cells) == (["mdts"] if method == "gradient" else ["mdts", "zero", "expected"])
+        # Against one picture DeepSHAP is DeepLIFT and Expected Gradients a noisy IG: not measured twice.
+        many = {"gradient": ["mdts"], "deepshap": ["expected"], "eg": ["expected"]}
+        assert list(cells) == many.get(method, ["mdts", "zero", "expected"])
         for cell in cells.values():
             assert ("residual" in cell) == METHODS[method].complete
             assert cell["attraction"]["n"] == 4
