@@ -15,6 +15,7 @@ from core.commands import (
     explain,
     explain_latent,  # noqa: F401 - adds its commands to explain.app
     explain_masks,  # noqa: F401 - adds its commands to explain.app
+    explain_one_vs_one,  # noqa: F401 - adds its command to explain.app
     predict,
     references,
     studies,

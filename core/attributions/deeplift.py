@@ -21,6 +21,7 @@ from core.attributions.score import Score
 from core.errors import UserError
 
 SMALL = 1e-6  # a change of a unit's input below which its slope is taken instead of the quotient
+CHUNK = 16  # baselines a pass; each takes twice a picture's activations
 TOLERANCE = 1e-3  # of the sum against the difference of scores, relative
 
 
@@ -140,8 +141,9 @@ def _moves(value: Any) -> bool:
     return isinstance(value, Tensor) and value.requires_grad
 
 
-def deeplift(score: Score, x: Tensor, baselines: Tensor, chunk: int = 64) -> Tensor:
+def deeplift(score: Score, x: Tensor, baselines: Tensor, chunk: int = CHUNK) -> Tensor:
     """[N, C, H, W] contributions that sum to S(x) - S(x0), averaged over baselines [N, B, C, H, W]; B > 1 is DeepSHAP.
+    Memory is that of `chunk` baselines, however many there are.
 
     The network must be frozen and in eval mode. Raises UserError where it holds an operation without a rule, and
     RuntimeError where the sum does not come out.

@@ -10,6 +10,7 @@ from torch import Tensor
 from core.attributions.score import Score, gradient_of
 
 STEPS = 128
+SAMPLES = 256  # of Expected Gradients
 CHUNK = 256  # pictures a pass
 
 
@@ -35,7 +36,7 @@ def integrated_gradients(score: Callable[[Tensor], Tensor], x: Tensor, baselines
     return result
 
 
-def expected_gradients(score: Score, x: Tensor, baselines: Tensor, samples: int = 256, seed: int = 0) -> Tensor:
+def expected_gradients(score: Score, x: Tensor, baselines: Tensor, samples: int = SAMPLES, seed: int = 0) -> Tensor:
     """The mean of (x - x0) * gradient over random baselines and random places on the line, in bounded memory.
 
     x: [N, C, H, W]; baselines: [N, B, C, H, W]. Every baseline is drawn equally often and places are spread evenly

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from core.attributions.deeplift import deeplift
 from core.attributions.gradient import gradient
-from core.attributions.integrated import STEPS, expected_gradients, integrated_gradients
+from core.attributions.integrated import SAMPLES, STEPS, expected_gradients, integrated_gradients
 from core.attributions.occlusion import occlusion
 from core.attributions.score import Score
 from core.errors import UserError
@@ -32,6 +32,7 @@ class Method:
     alone: str | None = None
 
 
+MOST_STEPS = 10_000  # more is a slip of the finger
 _CHANGE = "logits this pixel adds against the baseline"
 METHODS = {
     m.name: m
@@ -52,8 +53,9 @@ METHODS = {
 }  # fmt: skip
 
 
-def attribute(name: str, score: Score, x: Tensor, baselines: Tensor, seed: int = 0) -> Tensor:
-    """[N, C, H, W] signed map. baselines: [N, B, C, H, W]. Raises UserError for an unknown method.
+def attribute(name: str, score: Score, x: Tensor, baselines: Tensor, seed: int = 0, steps: int | None = None) -> Tensor:
+    """[N, C, H, W] signed map. baselines: [N, B, C, H, W]; steps: to each baseline for Integrated Gradients, in all for
+    Expected Gradients; the other methods take none. Raises UserError for an unknown method and too few or many steps.
 
     With one baseline DeepSHAP is DeepLIFT and Expected Gradients samples the line that Integrated Gradients walks. Over
     many baselines Integrated Gradients takes fewer steps to each, four times as many in all, and Occlusion looks at
@@ -61,12 +63,14 @@ def attribute(name: str, score: Score, x: Tensor, baselines: Tensor, seed: int =
     """
     if name not in METHODS:
         raise UserError(f"There is no attribution '{name}'; choose one of {', '.join(METHODS)}.")
+    if steps is not None and not 1 <= steps <= MOST_STEPS:
+        raise UserError(f"Steps are a number from 1 to {MOST_STEPS}, not {steps}.")
     run = METHODS[name].run
     many = baselines.shape[1]
     if name == "eg":
-        run = partial(expected_gradients, seed=seed)
-    elif name == "ig" and many > 1:
-        run = partial(integrated_gradients, steps=max(16, 4 * STEPS // many))
+        run = partial(expected_gradients, seed=seed, samples=steps or SAMPLES)
+    elif name == "ig":
+        run = partial(integrated_gradients, steps=steps or (STEPS if many == 1 else max(16, 4 * STEPS // many)))
     elif name == "occlusion":
         baselines = baselines[:, :8]
     return run(score, x, baselines)

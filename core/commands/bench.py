@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import statistics
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
 
 import typer
 
+from core.commands.bench_panel import median, panel, print_panel
 from core.commands.show import choose_device, print_json
 
 
 def bench(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    rounds: Annotated[int, typer.Option(help="Repetitions; the median is printed.")] = 5,
+    rounds: Annotated[int, typer.Option(min=1, help="Repetitions; the median is printed.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print numbers as JSON.")] = False,
 ) -> None:
     """Time the sweep, upload to first frame, training, and measure memory, on the device there is."""
@@ -36,7 +35,7 @@ def bench(
         if not study.samples:
             continue  # nothing to try it on
         if study.choices:
-            results["studies"].setdefault(study.name, {})["panel"] = _panel(study, rounds, place)
+            results["studies"].setdefault(study.name, {})["panel"] = panel(study, rounds, place)
         if not study.knobs:
             continue  # nothing to turn
         upload = study.sample(study.samples[0].name)
@@ -55,13 +54,11 @@ def bench(
             {
                 "size": study.size,
                 "target": target,
-                "sweep_seconds": _median(
-                    partial(study.explain, "exaggeration", prepared, target=target), rounds, place
-                ),
-                "calibrated_seconds": _median(
+                "sweep_seconds": median(partial(study.explain, "exaggeration", prepared, target=target), rounds, place),
+                "calibrated_seconds": median(
                     partial(study.explain, "exaggeration", prepared, target=target, mode="calibrated"), rounds, place
                 ),
-                "upload_to_first_frame_seconds": _median(first_frame, rounds, place),
+                "upload_to_first_frame_seconds": median(first_frame, rounds, place),
                 "training_images_per_second": _training_speed(study, target, place),
             }
         )
@@ -76,12 +73,7 @@ def bench(
     print(f"device: {results['device']}")
     for name, numbers in results["studies"].items():
         if "panel" in numbers:
-            print(f"{name}: one against one")
-            print(
-                f"  all maps of one picture, {numbers['panel']['maps']} of them               "
-                f"{numbers['panel']['seconds']:.2f} s"
-            )
-            print(f"  Integrated Gradients                         {numbers['panel']['ig_seconds']:.3f} s")
+            print_panel(name, numbers["panel"])
         if "target" not in numbers:
             continue
         print(f"{name} ({numbers['target']}, {numbers['size']} px)")
@@ -93,29 +85,6 @@ def bench(
         print(f"  FIDO, 300 steps of 8 masks, {masks['infill']:<17} {masks['fido_seconds']:.1f} s")
         print(f"  16 pictures together against one             {masks['sixteen_against_one']:.1f} times the time")
     print(f"memory with every study open: {results['resident_megabytes']} MB")
-
-
-def _panel(study: Any, rounds: int, device: str) -> dict[str, Any]:
-    """Every attribution against every baseline there is, for one picture."""
-    from core.attributions.methods import METHODS
-    from core.images.read import read_picture
-
-    prepared = study.prepare(read_picture(study.sample(study.samples[0].name)))
-    methods = [m for m in METHODS if m != "gradient"]
-
-    def all_maps() -> None:
-        for baseline in study.baselines:
-            for method in methods:
-                study.explain("one-vs-one", prepared, target="", baseline=baseline, method=method)
-
-    first = study.baselines[0]
-    return {
-        "maps": len(methods) * len(study.baselines),
-        "seconds": _median(all_maps, min(rounds, 3), device),
-        "ig_seconds": _median(
-            partial(study.explain, "one-vs-one", prepared, target="", baseline=first, method="ig"), rounds, device
-        ),
-    }
 
 
 def _masks(study: Any, prepared: Any, target: str, device: str) -> dict[str, Any]:
@@ -144,20 +113,6 @@ def _masks(study: Any, prepared: Any, target: str, device: str) -> dict[str, Any
         "fido_seconds": round(one, 3),
         "sixteen_against_one": round(search(16, 30) / (one / 10), 2),
     }
-
-
-def _median(work: Callable[[], Any], rounds: int, device: str) -> float:
-    """Median seconds of `work`, after one run that does not count."""
-    import torch
-
-    times = []
-    for _ in range(rounds + 1):
-        start = time.perf_counter()
-        work()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
-    return round(statistics.median(times[1:]), 4)
 
 
 def _training_speed(study: Any, target: str, device: str, steps: int = 4) -> float:

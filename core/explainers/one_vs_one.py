@@ -23,7 +23,8 @@ from core.images.picture import Prepared
 @dataclass(frozen=True)
 class OneVsOneConfig:
     """Settings of one map. choice: one of the study's, by default the first; origin: the class explained, by default
-    the one that is predicted; score: 'contrast' for S_o - S_t or 'own' for S_o, on logits.
+    the one that is predicted; score: 'contrast' for S_o - S_t or 'own' for S_o, on logits; steps: of Integrated and
+    Expected Gradients, by default their own.
     """
 
     choice: str | None = None
@@ -32,6 +33,7 @@ class OneVsOneConfig:
     method: str = "ig"
     score: str = "contrast"
     seed: int = 0
+    steps: int | None = None
 
 
 def explain(
@@ -39,7 +41,7 @@ def explain(
 ) -> Attribution:
     """One map. target: the class t, or '' for the second most probable one.
 
-    Raises UserError for an unknown class, choice, baseline or method, and for asking a class against itself.
+    Raises UserError for an unknown class, choice, baseline or method, impossible steps, and a class against itself.
     """
     start = time.perf_counter()
     if not subject.choices:
@@ -61,7 +63,7 @@ def explain(
     kind = subject.baseline(config.baseline, choice)
     score = Score(network, o, t, config.score)
     baselines = kind.of(x, o, t)
-    maps = attribute(config.method, score, x, baselines, config.seed)
+    maps = attribute(config.method, score, x, baselines, config.seed, config.steps)
     change, gap = residual(score, x, baselines, maps)
     with torch.no_grad():
         there = network.posterior(baselines[0]).mean(0)
@@ -74,6 +76,7 @@ def explain(
         change=float(change[0]), residual=float(gap[0]), map=maps[0].detach().cpu().numpy(),
         picture=baselines[0].mean(0).cpu().numpy(), baselines=baselines.shape[1],
         provenance=Provenance("finished", config.seed, time.perf_counter() - start, str(subject.device)),
+        steps=config.steps,
     )  # fmt: skip
 
 

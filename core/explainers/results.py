@@ -176,7 +176,7 @@ class Attribution:
 
     `map` is positive where a pixel, against the baseline, speaks for the origin (score 'own') or for it over the
     target ('contrast'), in logits. `change` is S(x) minus the baseline's S; `residual` is the map's sum minus that,
-    which is 0 for methods that are complete.
+    which is 0 for methods that are complete. `steps` is what was asked for; None is the method's own number.
     """
 
     study: str
@@ -196,6 +196,7 @@ class Attribution:
     map: np.ndarray = field(repr=False)  # [C, S, S] signed
     picture: np.ndarray = field(repr=False)  # [C, S, S] the baseline, the mean where there are several
     provenance: Provenance
+    steps: int | None = None
 
     @property
     def flat(self) -> np.ndarray:
@@ -209,6 +210,7 @@ class Attribution:
             "baseline": self.baseline,
             "baselines": self.baselines,
             "score": self.score,
+            "steps": self.steps,
             "study": self.study,
             "choice": self.choice,
             "origin": self.origin,

@@ -582,6 +582,13 @@ IDENTITY: dict[str, Any] = {
 }
 
 
+# As `contralens evaluate --measure rivals` writes them: the knob and the rival on the same pictures.
+RIVALS: dict[str, Any] = ABOUT | {
+    "n": 60, "methods": {"morph": KNOBS["morph"] | {"identity": {"n": 60, "accuracy": _around(0.8)}},
+                         "xgem": KNOBS["xgem"] | {"identity": {"n": 60, "accuracy": _around(0.25)}}},
+}  # fmt: skip
+
+
 @lru_cache
 def hearts() -> dict[str, Any]:
     """As `contralens evaluate --measure heart` writes it: every heart grows by .1; 30 of 60 are large."""

@@ -28,6 +28,13 @@ def test_a_row_a_method():
     assert [rival[k] for k in ("FD overall ↓", "closeness ↑", "independent network follows ↑")] == ["-", "-", "-"]
 
 
+def test_rivals_are_read_from_a_measure_of_their_own():
+    knob, rival = evidence.rival_rows({"rivals": {fake.TARGET: fake.RIVALS}}, fake.TARGET)
+    assert (knob["method"], rival["method"]) == ("Progressive Exaggeration, morph head", "xGEM")
+    assert (knob["same person ↑"], rival["same person ↑"]) == ("80% (76% to 84%)", "25% (21% to 29%)")
+    assert rival["f misses the request by ↓"] == "0.20 (0.16 to 0.24)"
+
+
 def test_nothing_about_persons_where_there_are_none():
     rows = evidence.knob_rows({"knobs": {fake.TARGET: fake.KNOBS}}, fake.TARGET)
     assert [r["same person ↑"] for r in rows] == ["-", "-"]

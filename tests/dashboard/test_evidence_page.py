@@ -87,6 +87,15 @@ def test_the_other_size(page, fake_study):
     assert "the heart area by the square of the chest's width changes by **0.03" in texts(app)
 
 
+def test_rivals_have_a_table_of_their_own(page, fake_study):
+    fake_study.metrics = {"knobs": {fake.TARGET: {"morph": fake.KNOBS["morph"]}}, "rivals": {fake.TARGET: fake.RIVALS}}
+    app = page()
+    assert not app.exception
+    assert "**Beside xGEM and Latent Shift**" in texts(app)
+    assert "n = 60, split test" in texts(app)
+    assert [len(t.value) for t in app.dataframe] == [1, 2, 2]
+
+
 @pytest.mark.parametrize(
     ("parts", "charts", "tables"),
     [

@@ -13,7 +13,7 @@ def panel(visit):
     """The page with its panel drawn and the server at rest."""
     page = visit("one_vs_one?sample=drawn")
     page.locator(".panel-grid[data-ready]").wait_for(timeout=WAIT)
-    page.get_by_text("Integrated Gradients against ganmex").wait_for(timeout=WAIT)
+    page.get_by_text("Integrated Gradients against GANMEX").wait_for(timeout=WAIT)
     page.wait_for_timeout(600)
     yield page
     assert page.faults == []

@@ -69,7 +69,7 @@ def test_it_starts_with_the_likeliest_class_against_the_second_and_ganmex(page, 
     assert data["chosen"] == "ganmex|ig"
     assert data["cells"].keys() == {f"{b}|{m}" for b in ("ganmex", "blur", "zero", "max") for m in COLUMNS}
     assert [r["key"] for r in data["rows"]] == list(NAMES)
-    assert "**Integrated Gradients against ganmex**" in texts(app)
+    assert "**Integrated Gradients against GANMEX**" in texts(app)
     assert (query(app, "view"), query(app, "score")) == ("compare", "contrast")
 
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from toys import as_choice, bar_network
 
-from core.attributions.deeplift import deeplift
+from core.attributions.deeplift import CHUNK, deeplift
 from core.attributions.gradient import gradient
 from core.attributions.integrated import integrated_gradients
 from core.attributions.methods import residual
@@ -113,6 +113,16 @@ def test_deepshap_is_the_mean_over_baselines():
     mean = torch.stack([deeplift(score, x, starts[:, k : k + 1]) for k in range(5)]).mean(0)
     torch.testing.assert_close(deeplift(score, x, starts), mean, atol=1e-6, rtol=1e-4)
     torch.testing.assert_close(deeplift(score, x, starts, chunk=2), mean, atol=1e-6, rtol=1e-4)
+
+
+def test_a_pass_holds_no_more_than_a_chunk_of_baselines():
+    """So memory is bounded: 32 baselines take two passes of 16 pictures with their baselines."""
+    network, seen = frozen(Everything()), []
+    hook = network.norm.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
+    x, _ = two(1, size=16)
+    deeplift(Score(network, 0, 1), x, torch.rand(1, 32, 1, 16, 16))
+    hook.remove()
+    assert seen == [2 * CHUNK] * (32 // CHUNK) == [32, 32]
 
 
 def test_a_picture_alone_and_in_company_has_the_same_map():

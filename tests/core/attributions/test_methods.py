@@ -7,6 +7,7 @@ import torch
 from toys import as_choice, bump_network
 
 from core.attributions.deeplift import deeplift
+from core.attributions.integrated import expected_gradients, integrated_gradients
 from core.attributions.methods import METHODS, attribute, residual
 from core.attributions.score import Score
 from core.errors import UserError
@@ -48,6 +49,32 @@ def test_deepshap_with_one_baseline_is_deeplift(asked):
     score, x, baselines = asked
     one = baselines[:, :1]
     assert torch.equal(attribute("deepshap", score, x, one), deeplift(score, x, one))
+
+
+def test_steps_reach_what_takes_some(asked):
+    score, x, baselines = asked
+    one = baselines[:, :1]
+    for name in METHODS:
+        same = torch.equal(attribute(name, score, x, one), attribute(name, score, x, one, steps=3))
+        assert same == (name not in ("ig", "eg"))
+    torch.testing.assert_close(
+        attribute("ig", score, x, baselines, steps=3), integrated_gradients(score, x, baselines, 3)
+    )
+    torch.testing.assert_close(attribute("eg", score, x, one, steps=3), expected_gradients(score, x, one, 3))
+
+
+@pytest.mark.parametrize("steps", [0, -1, 10_001])
+def test_impossible_steps_are_a_sentence(asked, steps):
+    with pytest.raises(UserError, match=f"from 1 to 10000, not {steps}"):
+        attribute("ig", *asked, steps=steps)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_other_way_round_the_map_has_the_other_sign(asked, name):
+    """Why o and not t is minus why t and not o, on the same baseline."""
+    score, x, baselines = asked
+    back = Score(score.network, score.target, score.origin)
+    torch.testing.assert_close(attribute(name, back, x, baselines), -attribute(name, score, x, baselines))
 
 
 def test_an_unknown_name_is_a_sentence(asked):

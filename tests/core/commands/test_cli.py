@@ -8,13 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from toys import STUDY, many_classes, write_many, write_study
 
 from core import cli
 from core.classifiers.store import load_classifier
 from core.errors import UserError
+from core.networks.exaggerator import Band
 from core.networks.store import load_exaggerator, load_infill
 from core.studies import open_study
 
@@ -220,6 +223,107 @@ def test_what_was_trained_can_be_installed_and_used(contralens, table, image, tm
     assert contralens("explain", "exaggeration", image, "--study", "toy", "--json")[0] == 0
 
 
+def test_train_a_balanced_classifier_on_some_rows(contralens, mistake, table, tmp_path):
+    words = (
+        "train", "classifier", "--study", "toy", *table, "--targets", "Large", "--out", tmp_path / "o", "--width", "8",
+        "--steps", "1", "--device", "cpu",
+    )  # fmt: skip
+    assert contralens(*words, "--balance", "Bar")[0] == 0
+    record = json.loads((tmp_path / "o" / "training.json").read_text())
+    assert (record["balance"], record["data"]["rows"], record["val"]["Large"]["n"]) == ("Bar", 16, 8)
+    assert contralens(*words, "--where", "Large=1&Bar=1|Large=0&Bar=0")[0] == 0
+    record = json.loads((tmp_path / "o" / "training.json").read_text())
+    assert (record["balance"], record["data"]["rows"]) == (None, 14)
+    assert record["where"] == "Large=1&Bar=1|Large=0&Bar=0"
+    assert "no column 'Age'" in mistake(*words, "--balance", "Age")
+    assert "cannot be balanced" in mistake(*words, "--balance", "Bar", "--where", "Bar=1")
+    assert "--where takes column=value" in mistake(*words, "--where", "Large=1&Age=2")
+
+
+def test_train_a_knob_within_limits_from_another(contralens, mistake, table, tmp_path):
+    first = knob_words(table, tmp_path / "o")
+    limits = '{"shift": 0.05, "bands": [[16, 0.1], [8, 0.2, true]]}'
+    assert contralens(*first, "--steps", "1", "--limits", limits)[0] == 0
+    old = load_exaggerator(tmp_path / "o" / "exaggerator.safetensors")
+    assert (old.config.shift, old.config.bands) == (0.05, (Band(16, 0.1), Band(8, 0.2, True)))
+    assert (old.config.head, old.config.size) == ("morph", 32)
+    # A step of no length stays where it began.
+    words = (*knob_words(table, tmp_path / "p"), "--steps", "1", "--limits", limits)
+    still = ("--options", '{"critic_base": 4, "rate": 0.0}')
+    assert contralens(*words, *still, "--init", tmp_path / "o" / "exaggerator.safetensors")[0] == 0
+    again = load_exaggerator(tmp_path / "p" / "exaggerator.safetensors")
+    for name, tensor in old.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], tensor, atol=2e-3, rtol=0)
+    assert contralens(*words, *still, "--seed", "5")[0] == 0
+    fresh = load_exaggerator(tmp_path / "p" / "exaggerator.safetensors")
+    assert (fresh.stem.weight - old.stem.weight).abs().max() > 0.1
+    record = json.loads((tmp_path / "p" / "training.json").read_text())
+    assert record["training"]["init"] is None
+    assert "no checkpoint at" in mistake(*words, "--init", tmp_path / "gone.safetensors")
+    for wrong in (
+        '{"nonsense": 1}',
+        "not json",
+        "[1]",
+        "3",
+        "null",
+        '"shift"',
+        '{"bands": [[1, 2, 3, 4]]}',
+        '{"bands": 3}',
+    ):
+        line = mistake(*first, "--steps", "1", "--limits", wrong)
+        assert "--limits is not a JSON object of limits" in line, wrong
+
+
+def segmenter_words(table, masks, out):
+    return (
+        "train", "segmenter", "--study", "toy", *table, "--masks", masks, "--out", out, "--size", "32", "--base", "4",
+        "--device", "cpu",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def halves(labelled_folder, tmp_path):
+    """Masks of the first 20 pictures: the left half is the heart, the right one the lungs."""
+    (tmp_path / "masks").mkdir()
+    for name, side in (("left", slice(0, 24)), ("right", slice(24, 48))):
+        mask = np.zeros((48, 48), np.uint8)
+        mask[:, side] = 255
+        Image.fromarray(mask).save(tmp_path / "masks" / f"{name}.png")
+    lines = ["file,heart,lungs", *(f"{i:03}.png,left.png,right.png" for i in range(20))]
+    (tmp_path / "masks" / "masks.csv").write_text("\n".join(lines))
+    return tmp_path / "masks"
+
+
+def test_train_a_segmenter_install_and_use_it(contralens, table, halves, tmp_path, monkeypatch):
+    words = segmenter_words(table, halves, tmp_path / "o")
+    code, out, err = contralens(*words, "--steps", "1")
+    assert code == 0, err
+    assert out.startswith("finished after 1 steps")
+    assert "segmenter.safetensors, samples.png beside it" in out
+    code, out, _ = contralens(*words, "--steps", "2", "--resume")
+    assert code == 0
+    assert out.startswith("finished after 2 steps")
+    assert json.loads((tmp_path / "o" / "training.json").read_text())["data"]["rows"] == 10  # of 20, the train rows
+    assert (tmp_path / "o" / "samples.png").is_file()
+    folder = write_study(tmp_path / "checkpoints", STUDY + '\n[segmenter]\nfile = "segmenter.safetensors"\n')
+    (tmp_path / "o" / "segmenter.safetensors").replace(folder / "toy" / "segmenter.safetensors")
+    monkeypatch.setenv("CONTRALENS_CHECKPOINTS", str(folder))
+    network = open_study("toy").segmenter()
+    assert (network.config.size, network.config.organs, network.config.base) == (32, ("heart", "lungs"), 4)
+    words = ("evaluate", "--study", "toy", *table, "--out", tmp_path / "e", "--masks", halves, "--json")
+    metrics = parsed(contralens(*words, "--measure", "segmenter")[1])
+    assert metrics["segmenter"]["heart"]["n"] == metrics["segmenter"]["lungs"]["n"] == 5
+
+
+def test_train_segmenter_mistakes(mistake, table, halves, tmp_path):
+    words = segmenter_words(table, halves, tmp_path / "o")
+    assert "--minutes M or --steps N" in mistake(*words)
+    assert "masks.csv" in mistake(*segmenter_words(table, tmp_path, tmp_path / "o"), "--steps", "1")
+    assert "the columns 'file' and 'spleen'" in mistake(*words, "--steps", "1", "--organs", "heart, spleen")
+    assert "No picture in split 'train' has a mask" in mistake(*words, "--steps", "1", "--where", "split=test")
+    assert "40 pixels cannot be" in mistake(*words, "--steps", "1", "--size", "40")
+
+
 def test_train_mistakes(mistake, table, tmp_path):
     out = ("--out", tmp_path / "o")
     classifier = ("train", "classifier", "--study", "toy", "--targets", "Large", *out)
@@ -293,9 +397,6 @@ def test_train_infill_mistakes(mistake, table, tmp_path):
 
 
 def test_train_a_gate(contralens, table, tmp_path):
-    import numpy as np
-    from PIL import Image
-
     (tmp_path / "noise").mkdir()
     rng = np.random.default_rng(0)
     for i in range(40):

@@ -42,7 +42,13 @@ def folder(study_folder, tmp_path_factory):
 
 def measure(folder, out, table, variant=None, measures=PARTS):
     return evaluate_study(
-        Study(folder, variant=variant), table, out, measures=measures, pictures=3, cache=folder.parent / "cache"
+        Study(folder, variant=variant),
+        table,
+        out,
+        measures=measures,
+        pictures=2,
+        heads=("morph",),
+        cache=folder.parent / "cache",
     )
 
 

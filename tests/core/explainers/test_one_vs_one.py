@@ -118,6 +118,13 @@ def test_a_seed_repeats(subject, prepared):
     assert c.shape == a.shape
 
 
+def test_steps_reach_the_method_and_the_numbers(subject, prepared):
+    subject.network = as_choice(torch.nn.Sequential(torch.nn.Softplus(), *bar_network(3)).requires_grad_(False), PLACES)
+    few, many = (ask(subject, prepared, baseline="zero", steps=s) for s in (1, None))
+    assert (few.to_dict()["steps"], many.to_dict()["steps"]) == (1, None)
+    assert abs(few.residual) > 10 * abs(many.residual)
+
+
 def test_it_reports_once(subject, prepared):
     seen = []
     explain(subject, prepared, "", OneVsOneConfig(), lambda done, of: seen.append((done, of)))
@@ -139,6 +146,7 @@ def test_it_can_be_found():
         ("up", {}, "There is no class 'up'; there is: left, right, middle"),
         ("left", {"origin": "up"}, "There is no class 'up'"),
         ("right", {"method": "lime"}, "There is no attribution 'lime'"),
+        ("right", {"steps": 0}, "Steps are a number from 1 to"),
         ("right", {"score": "softmax"}, "There is no score 'softmax'"),
     ],
 )

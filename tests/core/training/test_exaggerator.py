@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import entropy
-from toys import AreaBox, BrightnessBox, make_discs, small_config
+from toys import AreaBox, BrightnessBox, make_discs, shaken, small_config
 
 from core.classifiers.blackbox import Classifier
-from core.networks.exaggerator import HEADS, Exaggerator, bin_of
+from core.errors import UserError
+from core.networks.exaggerator import HEADS, Band, Exaggerator, bin_of
+from core.networks.store import save_exaggerator
 from core.training import exaggerator as module
 from core.training.exaggerator import ExaggeratorTrainer, ExaggeratorTraining, compatibility, total_variation
 from core.training.loop import Budget, run
+from core.weights import save_weights
 
 CPU = torch.device("cpu")
 FEW = ExaggeratorTraining(batch=6, critic_base=4)
@@ -228,6 +233,48 @@ def test_the_rates_warm_up_and_end_low(images):
         trainer.step(index, fraction)
         rates.append(trainer.optimiser.param_groups[0]["lr"])
     assert rates == pytest.approx([2e-4 / 50, 2e-4, 1e-4, 1e-5])
+
+
+# Starting from another network
+
+
+def saved(network, tmp_path) -> str:
+    save_exaggerator(network, tmp_path / "old.safetensors")
+    return str(tmp_path / "old.safetensors")
+
+
+def test_it_starts_from_the_weights_of_another_knob(images, tmp_path):
+    old = shaken(Exaggerator(small_config()), 0.1)
+    trainer = make_trainer(images, AreaBox(), training=replace(FEW, init=saved(old, tmp_path)))
+    for network in (trainer.model, trainer.finished()):
+        for name, tensor in network.state_dict().items():
+            torch.testing.assert_close(tensor, old.state_dict()[name], atol=2e-3, rtol=0)  # kept in half precision
+    fresh = make_trainer(images, AreaBox())
+    assert (fresh.model.stem.weight - old.stem.weight).abs().max() > 0.1
+    assert all(p.requires_grad for p in trainer.model.parameters())
+    trainer.step(0, 0.0)
+    assert not torch.equal(trainer.model.stem.weight, fresh.model.stem.weight)
+
+
+def test_where_shapes_differ_it_starts_anew(images, tmp_path):
+    # The old one had a single coarse band; the new one has that and a finer one, and moves nothing.
+    old = shaken(Exaggerator(small_config()), 0.1)
+    wanted = {"bands": (Band(8, 0.2), Band(16, 0.1)), "shift": 0.0}
+    trainer = make_trainer(images, AreaBox(), training=replace(FEW, init=saved(old, tmp_path)), **wanted)
+    fresh = make_trainer(images, AreaBox(), **wanted)
+    assert trainer.config.shift == 0
+    assert trainer.model.out_field is None
+    torch.testing.assert_close(trainer.model.stem.weight, old.stem.weight, atol=2e-3, rtol=0)
+    torch.testing.assert_close(trainer.model.out_bands[0].weight, old.out_bands[0].weight, atol=2e-3, rtol=0)
+    assert torch.equal(trainer.model.out_bands[1].weight, fresh.model.out_bands[1].weight)
+
+
+def test_a_start_that_is_not_there_or_no_knob(images, tmp_path):
+    with pytest.raises(UserError, match=r"no checkpoint at .*gone\.safetensors"):
+        make_trainer(images, AreaBox(), training=replace(FEW, init=str(tmp_path / "gone.safetensors")))
+    save_weights(torch.nn.Linear(3, 3), tmp_path / "l.safetensors", {})
+    with pytest.raises(UserError, match="does not hold an exaggerator"):
+        make_trainer(images, AreaBox(), training=replace(FEW, init=str(tmp_path / "l.safetensors")))
 
 
 # Repeatability

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -90,9 +91,74 @@ def test_only_the_rows_that_are_wanted(source):
     assert len(changed(source, where="split=val,test").table()) == 24
 
 
-@pytest.mark.parametrize("where", ["Colour=1", "Bar", "Bar="])
+def test_several_conditions_keep_the_rows_that_fit_all_of_one_alternative(source, tmp_path):
+    tied = changed(source, where="Large=1&Bar=1|Large=0&Bar=0")
+    columns = tied.table().columns
+    assert columns["Large"] == columns["Bar"]
+    assert set(columns["Large"]) == {"0", "1"}
+    train_classifier(tied, SMALL, Budget(steps=1), tmp_path / "out")
+    record = json.loads((tmp_path / "out" / "training.json").read_text())
+    assert record["where"] == "Large=1&Bar=1|Large=0&Bar=0"
+    assert record["data"]["rows"] == 14  # of 24 train rows, 7 are large with a bar and 7 neither
+
+
+@pytest.fixture
+def given(monkeypatch):
+    """What the trainer was given: images and labels."""
+    from core.training import recipes
+
+    kept, trainer = [], recipes.ClassifierTrainer
+    monkeypatch.setattr(
+        recipes,
+        "ClassifierTrainer",
+        lambda c, images, labels, d: kept.append((images, labels)) or trainer(c, images, labels, d),
+    )
+    return kept
+
+
+def test_a_balanced_attribute_says_nothing_of_the_target(source, tmp_path, given):
+    # Of the train rows, 7 and 6 are large with and without a bar, 4 and 7 small; of the val rows, 3, 4, 3 and 2.
+    config = ClassifierConfig(targets=("Large",), width=8, batch=8)
+    report = train_classifier(source, config, Budget(steps=1), tmp_path / "out", balance="Bar")
+    record = json.loads((tmp_path / "out" / "training.json").read_text())
+    assert record["balance"] == "Bar"
+    assert record["data"]["rows"] == 16
+    assert report["Large"]["n"] == 8
+    train = source.table().split("train").balanced("Large", "Bar", config.seed)
+    assert record["data"] == train.describe()
+    ((images, labels),) = given
+    np.testing.assert_array_equal(images, source.images(train))
+    np.testing.assert_array_equal(labels[:, 0], train.label("Large"))
+    assert labels.mean() == 0.5
+    for large in (0, 1):
+        assert train.label("Bar")[train.label("Large") == large].tolist().count(1) == 4
+
+
+def test_the_first_target_is_balanced_after_unknown_rows_are_left_out(source, tmp_path, given):
+    config = ClassifierConfig(targets=("Bright", "Large"), width=8, batch=8, seed=3)
+    train_classifier(source, config, Budget(steps=1), tmp_path / "out", balance="Bar")
+    ((_, labels),) = given
+    assert labels.shape[1] == 2
+    assert not np.isnan(labels[:, 0]).any()
+    assert labels[:, 0].mean() == 0.5
+
+
+def test_without_balance_every_row_is_used(source, tmp_path, given):
+    train_classifier(source, SMALL, Budget(steps=1), tmp_path / "out")
+    assert len(given[0][0]) == 24
+    assert json.loads((tmp_path / "out" / "training.json").read_text())["balance"] is None
+
+
+def test_what_cannot_be_balanced(source, tmp_path):
+    with pytest.raises(UserError, match="'Large' and 'Bar' cannot be balanced"):
+        train_classifier(changed(source, where="Bar=1"), SMALL, Budget(steps=1), tmp_path / "out", balance="Bar")
+    with pytest.raises(UserError, match="no column 'Age'"):
+        train_classifier(source, SMALL, Budget(steps=1), tmp_path / "out", balance="Age")
+
+
+@pytest.mark.parametrize("where", ["Colour=1", "Bar", "Bar=", "Bar=1&", "Bar=1&Colour=1", "Bar=1|Colour=1"])
 def test_a_filter_that_makes_no_sense(source, where):
-    with pytest.raises(UserError, match=f"--where takes column=value .* not '{where}'"):
+    with pytest.raises(UserError, match=re.escape(f"a column of the label file, not '{where}'")):
         changed(source, where=where).table()
 
 

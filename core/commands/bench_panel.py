@@ -1,0 +1,182 @@
+"""`contralens bench`, the part about one against one: all maps of a picture, Integrated Gradients alone, memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+WANTED_RATIO = 1.2  # of our Integrated Gradients' time to captum's
+BASELINES = 32  # of DeepSHAP, as many as the training distribution has
+MANY = 256
+
+
+def median(work: Callable[[], Any], rounds: int, device: str) -> float:
+    """Median seconds of `work`, after one run that does not count."""
+    times = [_seconds(work, device) for _ in range(rounds + 1)]
+    return round(statistics.median(times[1:]), 4)
+
+
+def panel(study: Any, rounds: int, device: str) -> dict[str, Any]:
+    """Every attribution against every baseline there is, for the study's first sample; `missing` ones are not timed."""
+    from core.attributions.methods import METHODS
+    from core.baselines.baseline import NAMES
+    from core.images.read import read_picture
+
+    prepared = study.prepare(read_picture(study.sample(study.samples[0].name)))
+    methods = [m for m in METHODS if m != "gradient"]
+
+    def all_maps() -> None:
+        for baseline in study.baselines:
+            for method in methods:
+                study.explain("one-vs-one", prepared, target="", baseline=baseline, method=method)
+
+    first = study.baselines[0]
+    return {
+        "maps": len(methods) * len(study.baselines),
+        "maps_in_full": len(methods) * len(NAMES),
+        "missing": [name for name in NAMES if name not in study.baselines],
+        "seconds": median(all_maps, min(rounds, 3), device),
+        "ig_seconds": median(
+            partial(study.explain, "one-vs-one", prepared, target="", baseline=first, method="ig"), rounds, device
+        ),
+        "captum": against_captum(study, prepared, rounds, device),
+        "deepshap_megabytes": deepshap_memory(study.folder, device),
+    }
+
+
+def against_captum(study: Any, prepared: Any, rounds: int, device: str) -> dict[str, Any] | None:
+    """Seconds of Integrated Gradients alone, ours and captum's, on the same network, picture, baseline and gradients.
+
+    Both in turn, so that whatever else the machine does slows both. `ratio` is the median of the rounds' quotients.
+    None where captum is not installed.
+    """
+    import torch
+
+    from core.attributions.integrated import STEPS, integrated_gradients
+    from core.attributions.score import Score
+
+    try:
+        from captum.attr import IntegratedGradients
+    except ImportError:
+        return None
+    network = study.choice(study.choices[0])
+    x = torch.from_numpy(prepared.tensor)[None].to(study.device)
+    origin = int(network(x).argmax())
+    black, score, theirs = torch.zeros_like(x), Score(network, origin, origin, "own"), IntegratedGradients(network)
+
+    def ours() -> None:
+        integrated_gradients(score, x, black[:, None], STEPS)
+
+    def captums() -> None:
+        # It counts places, of which there is one more than steps.
+        theirs.attribute(x, black, target=origin, n_steps=STEPS + 1, method="riemann_trapezoid")
+
+    pairs = [(_seconds(ours, device), _seconds(captums, device)) for _ in range(rounds + 1)][1:]
+    return {
+        "steps": STEPS,
+        "ours_seconds": round(statistics.median(a for a, _ in pairs), 4),
+        "captum_seconds": round(statistics.median(b for _, b in pairs), 4),
+        "ratio": round(statistics.median(a / b for a, b in pairs), 3),
+    }
+
+
+def deepshap_memory(folder: Path, device: str) -> dict[str, float] | None:
+    """What `measure_memory` finds in a process of its own: in this one, memory once taken hides what is taken again."""
+    root = Path(__file__).resolve().parents[2]
+    paths = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
+    code = (
+        "import json, sys; from core.commands.bench_panel import measure_memory; "
+        "print(json.dumps(measure_memory(*sys.argv[1:])))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder.resolve()), device],
+        env=os.environ | {"PYTHONPATH": paths}, stdout=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    found: dict[str, float] | None = json.loads(done.stdout)
+    return found
+
+
+def measure_memory(study: str, device: str) -> dict[str, float] | None:
+    """By how many megabytes DeepSHAP raises this process's peak over that of one baseline: for one chunk of baselines,
+    for 32 and for many. The baselines are noise, which takes the memory that pictures take.
+
+    study: a name or a folder. None where the system does not tell a process's peak.
+    """
+    import torch
+
+    from core.attributions.deeplift import CHUNK, deeplift
+    from core.attributions.score import Score
+    from core.studies import open_study
+
+    opened = open_study(study, device)
+    score = Score(opened.choice(opened.choices[0]), 0, 1)
+    shape = (opened.channels, opened.size, opened.size)
+    x = torch.rand(1, *shape, device=opened.device)
+
+    def peak(baselines: int) -> float | None:
+        deeplift(score, x, torch.rand(1, baselines, *shape, device=opened.device))
+        return _peak(device)
+
+    before = peak(1)
+    found = {}
+    for name, count in (("one_chunk", CHUNK), ("of_32", BASELINES), ("of_256", MANY)):
+        after = peak(count)
+        if before is None or after is None:
+            return None
+        found[name] = round(after - before, 1)
+    return found | {"chunk": CHUNK}
+
+
+def print_panel(name: str, numbers: dict[str, Any]) -> None:
+    """What `panel` found, for people."""
+    print(f"{name}: one against one")
+    missing = f", without {', '.join(numbers['missing'])}" if numbers["missing"] else ""
+    print(f"  all maps of one picture                      {numbers['seconds']:.2f} s", end="")
+    print(f"   ({numbers['maps']} of {numbers['maps_in_full']}{missing})")
+    print(f"  Integrated Gradients, baseline and all       {numbers['ig_seconds']:.3f} s")
+    captum = numbers["captum"]
+    if captum is None:
+        print("  Integrated Gradients against captum's        not timed, captum is not installed")
+    else:
+        print(
+            f"  Integrated Gradients against captum's        {captum['ratio']:.2f} times the time   "
+            f"({captum['ours_seconds']:.3f} s, {captum['captum_seconds']:.3f} s; wanted: at most {WANTED_RATIO})"
+        )
+    memory = numbers["deepshap_megabytes"]
+    if memory is None:
+        print("  DeepSHAP's memory                            not measured, this system does not tell a peak")
+    else:
+        print(
+            f"  DeepSHAP's memory, {BASELINES} baselines              {memory['of_32']:.0f} MB   "
+            f"({memory['chunk']} at once {memory['one_chunk']:.0f} MB, {MANY} baselines {memory['of_256']:.0f} MB)"
+        )
+
+
+def _seconds(work: Callable[[], Any], device: str) -> float:
+    import torch
+
+    start = time.perf_counter()
+    work()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def _peak(device: str) -> float | None:
+    """Megabytes this process has had at most; of the GPU's memory where that is the device."""
+    import torch
+
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    # Not getrusage: its peak is the parent's where that was higher.
+    status = Path("/proc/self/status")
+    lines = status.read_text(encoding="ascii").splitlines() if status.is_file() else []
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), None)
