@@ -10,6 +10,8 @@ from core.evaluation.confounding import ENDS
 from core.evaluation.plot import interval_chart
 from core.evaluation.tables import share
 
+FEW = 20  # pictures: with fewer an interval spans most of what there is to find
+
 _WORDS = {"more": "more", "less": "less"}
 
 
@@ -102,4 +104,6 @@ def _line(name: str, end: str, found: dict[str, Any], target: str, attribute: st
         return f"{asked}, more than the oracle's errors explain: this classifier's answer goes with {attribute}."
     if part["reached"]["value"] < 0.5:
         return f"{asked}; but the knob got there in only {share(part['reached'])} of them, so this says little."
+    if found["n"] < FEW:
+        return f"{asked}; so few pictures cannot tell that from the oracle's errors."
     return f"{asked}, not more than the oracle's errors explain."

@@ -143,3 +143,11 @@ def test_the_chart_has_a_line_for_every_rate(both, tmp_path):
 def test_a_chart_of_nothing_but_zeros_is_drawn(tmp_path):
     write_plot(report(main=records(0.0, wrong=0.0)), tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 1000
+
+
+def test_so_few_pictures_cannot_tell(both):
+    found = both["classifiers"]["fair"]
+    few = both | {"classifiers": {"fair": found | {"n": 19}}, "compared": {}}
+    assert [line.split("; ")[-1] for line in verdict(few) if "asked for" in line] == [
+        "so few pictures cannot tell that from the oracle's errors."
+    ] * 2
