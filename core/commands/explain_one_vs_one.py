@@ -11,6 +11,7 @@ import typer
 from core.commands.explain import Anyway, Device, Face, Frame, Image, Json, Out, StudyName, app, open_upload
 from core.commands.explain_masks import Seed
 from core.commands.show import print_json
+from core.errors import UserError
 
 if TYPE_CHECKING:  # torch is loaded when the command runs, not when --help does
     from core.explainers.results import Attribution
@@ -54,6 +55,8 @@ def one_vs_one(
     from core.explainers.map_figure import shared_limit
     from core.images.animate import NOTICE
 
+    if out is not None and out.exists() and not out.is_dir():
+        raise UserError(f"--out takes a folder; {out} is a file.")
     opened, _, prepared = open_upload(image, study, device, frame, face, anyway)
     maps = [
         opened.explain(

@@ -154,6 +154,10 @@ def test_a_mistake_is_a_sentence_and_nothing_is_written(mistake, words, tmp_path
     assert not (tmp_path / "o").exists()
 
 
+def test_a_file_in_place_of_the_folder(mistake, words, image):
+    assert f"--out takes a folder; {image} is a file" in mistake(*words, "--out", image)
+
+
 def test_a_study_without_a_translator_says_how_to_train_one(mistake, image, tmp_path):
     folder = write_choice(tmp_path / "other")
     assert "contralens train ganmex" in mistake("explain", "one-vs-one", image, "--study", folder)
