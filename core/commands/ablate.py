@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
+from core.commands.request import Data, Device, Labels, Seed, StudyName, Threads
 from core.commands.show import Bar, choose_device, print_json
-from core.commands.train import Data, Device, Labels, Seed, StudyName, Threads
 from core.errors import UserError
 
 

@@ -24,11 +24,13 @@ class ClassifierConfig:
 
     auxiliary: further labels learned at the same time, for the features' sake, and cut off at the end.
     init: a classifier file whose weights are taken over where the shapes agree (a warm restart).
+    blend: how far the result lies on the line from init's weights to the trained ones; 1 is the trained ones.
     """
 
     targets: tuple[str, ...]
     auxiliary: tuple[str, ...] = ()
     init: str | None = None
+    blend: float = 1.0
     architecture: str = "resnet"
     width: int = 24
     size: int = 64
@@ -38,6 +40,7 @@ class ClassifierConfig:
     weight_decay: float = 0.02
     label_smoothing: float = 0.02
     mixup: float = 0.0  # Beta parameter; 0 switches it off
+    robust: float = 0.0  # greatest length (L2, pixels in [0, 1]) of an adversarial step; 0 switches it off
     flip: bool = False
     balance: bool = False  # draw positives and negatives of the first target equally often
     exclusive: bool = False  # the targets are classes of which a picture has exactly one: cross-entropy over them
@@ -104,13 +107,9 @@ class ClassifierTrainer(Resumable):
                 known & known.flip(0),
             )
         self.model.train()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            logits = self.model(x)
-        if self.config.exclusive:
-            loss = F.cross_entropy(logits.float(), soft)
-        else:
-            losses = F.binary_cross_entropy_with_logits(logits.float(), soft, reduction="none")
-            loss = (losses * known).sum() / known.sum().clamp_min(1)
+        if self.config.robust:
+            x = self._attacked(x, soft, known)
+        loss = self._loss(x, soft, known)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         average_gradients(self.model.parameters())
@@ -118,6 +117,32 @@ class ClassifierTrainer(Resumable):
         self.optimiser.step()
         self.ema.update(self.model)
         return {"loss": float(loss.detach()), "rate": rate}
+
+    def _loss(self, x: Tensor, soft: Tensor, known: Tensor) -> Tensor:
+        """x: [N, C, H, W]; soft: [N, K] wanted answers; known: [N, K], which of them count."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            logits = self.model(x)
+        if self.config.exclusive:
+            return F.cross_entropy(logits.float(), soft)
+        losses = F.binary_cross_entropy_with_logits(logits.float(), soft, reduction="none")
+        return (losses * known).sum() / known.sum().clamp_min(1)
+
+    def _attacked(self, x: Tensor, soft: Tensor, known: Tensor) -> Tensor:
+        """The pictures after one step up the loss from a random start, each inside a ball of its own radius.
+
+        A network trained on these answers to what people see rather than to faint patterns (Tsipras et al., ICLR
+        2019), so an explainer that follows its gradient draws shapes and not smudges. One step with a random start is
+        Wong et al., ICLR 2020; radii are uniform up to `robust`, so that pictures as they are stay in the mix.
+        """
+        radius = self.config.robust * torch.rand(len(x), 1, 1, 1, device=x.device)
+        start = torch.randn_like(x)
+        start = start / start.flatten(1).norm(dim=1)[:, None, None, None] * radius * torch.rand_like(radius)
+        moved = (x + start).requires_grad_(True)
+        (slope,) = torch.autograd.grad(self._loss(moved, soft, known), moved)
+        length = slope.flatten(1).norm(dim=1)[:, None, None, None].clamp_min(1e-12)
+        step = start + 1.25 * radius * slope / length
+        over = (step.flatten(1).norm(dim=1)[:, None, None, None] / radius.clamp_min(1e-12)).clamp_min(1.0)
+        return (x + step / over).detach().contiguous(memory_format=torch.channels_last)
 
     def sample(self, path: Path) -> None:
         """A classifier has no picture to show."""
@@ -127,6 +152,12 @@ class ClassifierTrainer(Resumable):
         model = self.ema.module
         assert isinstance(model, Classifier)
         model = model.keep(self.config.targets)
+        if self.config.init and self.config.blend < 1:
+            # Wortsman et al., CVPR 2022: on this line what either end learned is often kept together.
+            old, new = load_classifier(Path(self.config.init)).state_dict(), model.state_dict()
+            for name, weight in new.items():
+                if name in old and old[name].shape == weight.shape and weight.is_floating_point():
+                    weight.lerp_(old[name].to(weight), 1 - self.config.blend)
         logits = predict_logits(model, images, self.device)
         if self.config.exclusive:
             model.temperature.fill_(fit_temperature(logits, np.nan_to_num(labels).argmax(1)))

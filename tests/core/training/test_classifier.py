@@ -7,7 +7,7 @@ import pytest
 import torch
 from toys import make_discs
 
-from core.classifiers.store import save_classifier
+from core.classifiers.store import load_classifier, save_classifier
 from core.evaluation.classification import auc
 from core.training.classifier import ClassifierConfig, ClassifierTrainer, fit_platt, predict_logits
 from core.training.loop import Budget, run
@@ -189,3 +189,64 @@ def test_logits_do_not_depend_on_the_batch_size():
     images, labels = task()
     model = ClassifierTrainer(small(), images, labels[:, :1], CPU).model
     np.testing.assert_allclose(predict_logits(model, images, batch=7), predict_logits(model, images), atol=1e-5)
+
+
+# Adversarial steps
+
+
+def test_an_adversarial_step_stays_in_its_ball_and_raises_the_loss():
+    images, labels = task()
+    trainer = ClassifierTrainer(small(robust=1.5), images, labels[:, :1], CPU)
+    for index in range(10):
+        trainer.step(index, index / 10)
+    x = torch.from_numpy(images).float() / 255
+    wanted, known = torch.from_numpy(labels[:, :1]), torch.ones(len(x), 1, dtype=torch.bool)
+    attacked = trainer._attacked(x, wanted, known)
+    lengths = (attacked - x).flatten(1).norm(dim=1)
+    assert lengths.max() <= 1.5 + 1e-4
+    assert lengths.std() > 0.2  # every picture has a radius of its own
+    with torch.no_grad():
+        assert trainer._loss(attacked, wanted, known) > trainer._loss(x, wanted, known)
+    assert not attacked.requires_grad
+
+
+def test_robust_training_holds_under_steps_that_fool_the_plain_network(tmp_path):
+    """A small pattern tells the classes apart for sure, a large one nearly so. Only the plain network trusts the small."""
+    rng = np.random.default_rng(0)
+    n, size = 256, 16
+    labels = rng.integers(0, 2, n)
+    sign = np.where(labels == 1, 1.0, -1.0)[:, None, None]
+    right = np.where(rng.random(n) < 0.9, 1.0, -1.0)[:, None, None]
+    pictures = 0.5 + rng.normal(0, 0.02, (n, size, size))
+    pictures[:, :8] += 0.25 * sign * right  # large: right nine times in ten
+    board = np.indices((8, size)).sum(0) % 2 * 2 - 1
+    pictures[:, 8:] += 0.04 * sign * board  # small: always right
+    images = (pictures.clip(0, 1) * 255).round().astype(np.uint8)[:, None]
+    held = {}
+    for robust in (0.0, 2.5):
+        config = small(size=size, robust=robust, learning_rate=4e-3)
+        trainer = ClassifierTrainer(config, images, labels[:, None].astype(np.float32), CPU)
+        trainer.view = type(trainer.view)()  # no other disturbance
+        run(trainer, Budget(steps=120), tmp_path / str(robust))
+        model = trainer.ema.module.eval()
+        fooled = torch.from_numpy(images).float() / 255
+        fooled[:, :, 8:] -= torch.from_numpy(0.08 * sign * board).float()[:, None]  # the small pattern turned round
+        with torch.no_grad():
+            held[robust] = float(((model(fooled)[:, 0] > 0).numpy() == (labels == 1)).mean())
+    assert held[2.5] > held[0.0] + 0.3
+
+
+def test_a_blend_lies_between_the_first_weights_and_the_trained(tmp_path):
+    images, labels = task()
+    first = ClassifierTrainer(small(), images, labels[:, :1], CPU).finished(images, labels[:, :1])
+    save_classifier(first, tmp_path / "first.safetensors")
+    ends = {}
+    for blend in (0.0, 0.25, 1.0):
+        config = small(init=str(tmp_path / "first.safetensors"), blend=blend, learning_rate=2e-2)
+        trainer = ClassifierTrainer(config, images, labels[:, :1], CPU)
+        run(trainer, Budget(steps=30), tmp_path / str(blend))
+        ends[blend] = trainer.finished(images, labels[:, :1]).net.conv1.weight
+    start, end = load_classifier(tmp_path / "first.safetensors").net.conv1.weight, ends[1.0]
+    assert (end - start).abs().max() > 1e-3
+    torch.testing.assert_close(ends[0.0], start)
+    torch.testing.assert_close(ends[0.25], start + 0.25 * (end - start))

@@ -1,0 +1,149 @@
+"""What every `contralens train MODEL` is told, declared once and added to each command's own options."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+
+import typer
+
+from core.commands.show import Bar, choose_device
+from core.errors import UserError
+
+if TYPE_CHECKING:
+    from core.training.loop import Budget, Outcome
+    from core.training.recipes import Source
+
+T = TypeVar("T")
+_KEYWORD, _NONE = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.empty
+Data = Annotated[Path, typer.Option(help="Folder of pictures.")]
+Labels = Annotated[
+    Path | None,
+    typer.Option(help="CSV with a `file` column, one column a label, and `split` if known; not for MNIST's idx files."),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+StudyName = Annotated[str, typer.Option(help="Name of an installed study, or a folder with a study.toml.")]
+Threads = Annotated[int, typer.Option(help="CPU threads; 0 leaves it to torch.")]
+Settings = Annotated[
+    str, typer.Option("--options", help='JSON of further training settings, such as {"rate": 0.0005}.')
+]
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options that all trainers share, and what follows from them."""
+
+    study: StudyName
+    data: Data
+    out: Annotated[Path, typer.Option(help="Folder for the checkpoint, its state and its record.")]
+    labels: Labels = None
+    minutes: Annotated[
+        float | None, typer.Option(help="Time limit; the speed of the first steps fixes how many there are.")
+    ] = None
+    steps: Annotated[int | None, typer.Option(help="Number of steps; repeats exactly with the same seed.")] = None
+    where: Annotated[
+        str | None, typer.Option(help="Keep only rows with column=value[,value]; & joins conditions, | alternatives.")
+    ] = None
+    seed: Seed = 0
+    device: Device = "auto"
+    threads: Threads = 0
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the state in --out.")] = False
+
+    @functools.cached_property
+    def about(self) -> dict[str, Any]:
+        """The [study] table of study.toml."""
+        from core.studies import open_study
+
+        about: dict[str, Any] = open_study(self.study).settings["study"]
+        return about
+
+    @property
+    def flip(self) -> bool:
+        """Whether a mirrored picture is as good as the picture: a heart has its side, a face has none."""
+        return bool(self.about["modality"] == "face")
+
+    @property
+    def source(self) -> Source:
+        """The training pictures."""
+        from core.training.recipes import Source
+
+        cache = self.out.parent / "cache"
+        return Source(self.data, self.labels, self.about["modality"], self.about["size"], cache, self.where)
+
+    @property
+    def budget(self) -> Budget:
+        """How long to train. Raises UserError when nobody said."""
+        from core.training.loop import Budget
+
+        if self.minutes is None and self.steps is None:
+            raise UserError("Say how long to train: --minutes M or --steps N.")
+        return Budget(steps=self.steps, minutes=self.minutes)
+
+    @property
+    def place(self) -> str:
+        """The device to train on."""
+        return choose_device(self.device)
+
+    def settings(self, kind: Callable[..., T], options: str, **defaults: Any) -> T:
+        """A trainer's settings out of --options. Raises UserError for what is no JSON object of such settings."""
+        try:
+            return kind(**({"seed": self.seed} | defaults | json.loads(options)))
+        except (TypeError, ValueError) as fault:
+            raise UserError(f"--options is not a JSON object of training settings ({fault}).") from None
+
+    def train(self, recipe: Callable[..., T], *arguments: Any, **more: Any) -> T:
+        """Run a recipe of core/training/recipes.py under a progress bar."""
+        if self.threads:
+            import torch
+
+            torch.set_num_threads(self.threads)
+        bar = Bar()
+        result = recipe(*arguments, self.budget, self.out, progress=bar, **more)
+        bar.close()
+        return result
+
+
+def training(*, omit: tuple[str, ...] = (), **defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command that takes (request, its own options) the shared options too, but for those omitted.
+
+    defaults: other defaults than Request's.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = [p for p in inspect.signature(command).parameters.values() if p.name != "request"]
+        shared = [
+            inspect.Parameter(
+                f.name, _KEYWORD, default=defaults.get(f.name, _NONE if f.default is MISSING else f.default)
+            )
+            for f in fields(Request)
+            if f.name not in omit
+        ]
+
+        @functools.wraps(command)
+        def run(**given: Any) -> None:
+            command(Request(**{p.name: given.pop(p.name) for p in shared}), **given)
+
+        hints = get_type_hints(Request, include_extras=True) | get_type_hints(command, include_extras=True)
+        ordered = sorted([*shared[:3], *own, *shared[3:]], key=lambda p: p.default is not _NONE)
+        # typer reads the options off the signature and the annotations; it would follow __wrapped__ to the command's.
+        del run.__wrapped__
+        run.__annotations__ = {p.name: hints[p.name] for p in ordered} | {"return": None}
+        run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [p.replace(kind=_KEYWORD, annotation=hints[p.name]) for p in ordered]
+        )
+        return run
+
+    return decorate
+
+
+def print_outcome(outcome: Outcome, path: Path) -> None:
+    """How a training ended, its last numbers, and what it wrote."""
+    numbers = ", ".join(f"{name} {value:.3f}" for name, value in outcome.last.items())
+    print(f"{outcome.stop} after {outcome.steps} steps, {outcome.seconds / 60:.1f} minutes: {numbers}")
+    print(f"written: {path}, samples.png beside it")
