@@ -6,16 +6,15 @@
 from __future__ import annotations
 
 import json
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from core.baselines.baseline import NAMES as BASELINES
-from core.baselines.baseline import (
-    Baseline,
-)
+from core.baselines.baseline import Baseline
 from core.classifiers.blackbox import BlackBox, Classifier
 from core.classifiers.gate import GateResult, check
 from core.classifiers.multiclass import MultiClass
@@ -31,10 +30,12 @@ from core.networks.autoencoder import Autoencoder
 from core.networks.exaggerator import Exaggerator
 from core.networks.store import load_autoencoder, load_exaggerator, load_segmenter
 from core.networks.unet import UNet
+from core.studies.lines import classifier_line, exaggerator_line, label
 from core.studies.samples import Sample, read_sample
 from core.studies.settings import StudyInfo, as_variant, info_of, read_settings
 from core.studies.supply import make_baseline, make_infill, references_file
 
+T = TypeVar("T")
 LIKELIEST = 5  # of many classes are answered
 
 
@@ -89,10 +90,8 @@ class Study:
     def choice(self, name: str) -> MultiClass:
         """The network of one choice. Raises UserError when the study has none of that name."""
         entry = self._choice(name)
-        key = f"choice {name}"
-        if key not in self._loaded:
-            self._loaded[key] = load_choice(self.folder / entry["file"], str(self.device))
-        return self._loaded[key]
+        path = self.folder / entry["file"]
+        return self._once(f"choice {name}", lambda: load_choice(path, str(self.device)))
 
     def _choice(self, name: str) -> dict[str, Any]:
         for entry in self.settings.get("choice", []):
@@ -130,33 +129,11 @@ class Study:
 
     def headline(self, target: str) -> str:
         """One line of measured quality for a target, or that there is none."""
-        found = self.metrics.get("classifier", {}).get("targets", {}).get(target)
-        if not found or not found["n"] or None in found["auc"].values():
-            return f"The quality of this classifier for {label(target)} has not been measured."
-        auc, accuracy = found["auc"], found["accuracy"]
-        line = (
-            f"On {found['n']} held-out test images: AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f}), "
-            f"accuracy {accuracy['value']:.3f}"
-        )
-        if "ece" in found:
-            line += f", calibration error {found['ece']['value']:.3f}"
-        return line + "."
+        return classifier_line(self.metrics, target)
 
     def knob_line(self, target: str) -> str:
         """One line of what was measured about a knob, or that nothing was."""
-        heads = self.metrics.get("knobs", {}).get(target, {})
-        found = heads.get(self.heads(target)[0]) if self.heads(target) else None
-        if not found:
-            return "The quality of this knob has not been measured."
-        direct = found.get("calibrated", found["direct"])
-        line = (
-            f"On {direct['n']} held-out pictures f misses the request by {direct['error']['value']:.3f} on average "
-            f"({found['direct']['error']['value']:.3f} as trained), "
-            f"reaches > .9 for {direct['top']['value']:.0%} and < .1 for {direct['bottom']['value']:.0%}"
-        )
-        if "witness_ratio" in direct:
-            line += f"; an independent network follows with {direct['witness_ratio']['value']:.0%} of f's span"
-        return line + "."
+        return exaggerator_line(self.metrics, target, self.heads(target))
 
     @property
     def references(self) -> dict[str, dict[str, float]]:
@@ -210,13 +187,14 @@ class Study:
         if "choice" in self.settings["classifier"]:
             return self.choice(self.settings["classifier"]["choice"])
         package = self.settings["classifier"]["package"]
-        key = f"package {package}"
-        if key not in self._loaded:
+
+        def load() -> MultiClass:
             network = load_packaged(package, self.device)
             for target in self.settings["classifier"].get("targets", ()):
                 network.target(target)  # raises for a class that is not there
-            self._loaded[key] = network
-        return self._loaded[key]
+            return network
+
+        return self._once(f"package {package}", load)
 
     def blackbox(self, target: str) -> BlackBox:
         """The classifier's answer to one binary question."""
@@ -256,9 +234,7 @@ class Study:
         """The network behind the knob for one target, with the study's first head or the one asked for."""
         for knob in self.settings.get("knob", []):
             if knob["target"] == target and head in (None, knob["head"]):
-                if knob["file"] not in self._loaded:
-                    self._loaded[knob["file"]] = load_exaggerator(self.folder / knob["file"], self.device)
-                return self._loaded[knob["file"]]
+                return self._once(knob["file"], partial(load_exaggerator, self.folder / knob["file"], self.device))
         if head is not None and self.heads(target):
             raise UserError(f"There is no '{head}' head for '{target}'; there is: {', '.join(self.heads(target))}.")
         raise UserError(
@@ -276,9 +252,7 @@ class Study:
         """One way to fill a hole. Raises UserError for an unknown name or one that was not trained here."""
         if name not in NAMES:
             raise UserError(f"There is no infill '{name}'; choose one of {', '.join(NAMES)}.")
-        if name not in self._loaded:
-            self._loaded[name] = make_infill(self, name)
-        return self._loaded[name]
+        return self._once(f"infill {name}", lambda: make_infill(self, name))
 
     @property
     def baselines(self) -> tuple[str, ...]:
@@ -291,10 +265,7 @@ class Study:
         """What pictures are compared with. Raises UserError for an unknown name or what is not there."""
         if name not in BASELINES:
             raise UserError(f"There is no baseline '{name}'; choose one of {', '.join(BASELINES)}.")
-        key = f"baseline {name} {choice}"
-        if key not in self._loaded:
-            self._loaded[key] = make_baseline(self, name, choice)
-        return self._loaded[key]
+        return self._once(f"baseline {name} {choice}", lambda: make_baseline(self, name, choice))
 
     @property
     def outlines(self) -> bool:
@@ -308,10 +279,8 @@ class Study:
                 f"{self.title} has no segmenter. Train one with: contralens train segmenter --study {self.name} "
                 "--data DIR --labels CSV --masks DIR --out DIR"
             )
-        file = self.settings["segmenter"]["file"]
-        if file not in self._loaded:
-            self._loaded[file] = load_segmenter(self.folder / file, self.device)
-        return self._loaded[file]
+        path = self.folder / self.settings["segmenter"]["file"]
+        return self._once(path.name, lambda: load_segmenter(path, self.device))
 
     def autoencoder(self) -> Autoencoder:
         """The manifold of pictures for xGEM and Latent Shift. Raises UserError when the study has none."""
@@ -320,10 +289,8 @@ class Study:
                 f"{self.title} has no autoencoder. Train one with: contralens train autoencoder --study {self.name} "
                 "--data DIR --labels CSV --out DIR"
             )
-        file = self.settings["autoencoder"]["file"]
-        if file not in self._loaded:
-            self._loaded[file] = load_autoencoder(self.folder / file, self.device)
-        return self._loaded[file]
+        path = self.folder / self.settings["autoencoder"]["file"]
+        return self._once(path.name, lambda: load_autoencoder(path, self.device))
 
     def gate(self, prepared: Prepared, picture: Picture | None = None) -> GateResult:
         """Whether this looks like the study's kind of picture at all."""
@@ -372,11 +339,11 @@ class Study:
         return explainer.run(self, prepared, target, config, progress)
 
     def _classifier(self, file: str) -> Classifier:
-        if file not in self._loaded:
-            self._loaded[file] = load_classifier(self.folder / file, str(self.device))
-        return self._loaded[file]
+        return self._once(file, lambda: load_classifier(self.folder / file, str(self.device)))
 
-
-def label(target: str) -> str:
-    """A target's name for people: 'No_Beard' -> 'no beard'."""
-    return target.replace("_", " ").lower()
+    def _once(self, key: str, load: Callable[[], T]) -> T:
+        """What `load` gives, kept under `key` from the first time on."""
+        if key not in self._loaded:
+            self._loaded[key] = load()
+        found: T = self._loaded[key]
+        return found

@@ -5,7 +5,8 @@ import streamlit as st
 from core.errors import UserError
 from core.evaluation.audit import MAIN
 from core.evaluation.audit_files import verdict
-from core.studies.study import Study, label
+from core.studies.lines import label
+from core.studies.study import Study
 from dashboard.parts import address, bias, cohort, studies, upload
 from dashboard.parts.choice import has_oracle
 from dashboard.parts.opening import open_picture

@@ -8,7 +8,7 @@ import streamlit as st
 from core.attributions.methods import METHODS
 from core.errors import UserError
 from core.evaluation.published import WHY_NOT
-from core.studies.study import label
+from core.studies.lines import label
 from dashboard.parts import charts, evidence
 from dashboard.parts.choice import choose_study, has_knob
 from dashboard.parts.mask_table import interval

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from core.errors import UserError
-from core.studies.study import Study, label
+from core.studies.lines import label
+from core.studies.study import Study
 from dashboard.parts import address, export, studies, upload
 from dashboard.parts.choice import has_knob
 from dashboard.parts.knob import nearest_frame, show_knob

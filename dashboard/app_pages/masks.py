@@ -6,7 +6,8 @@ from core.errors import UserError
 from core.explainers.presets import PRESETS
 from core.explainers.results import MaskResult
 from core.infills.infill import TITLES
-from core.studies.study import Study, label
+from core.studies.lines import label
+from core.studies.study import Study
 from dashboard.parts import address, mask_export, studies, upload
 from dashboard.parts.choice import can_answer
 from dashboard.parts.jobs import Job, State

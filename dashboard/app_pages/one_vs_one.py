@@ -7,7 +7,8 @@ from core.baselines.baseline import NAMES
 from core.baselines.baseline import TITLES as BASELINE_TITLES
 from core.errors import UserError
 from core.explainers.map_figure import map_picture, shared_limit, tensor_picture
-from core.studies.study import Study, label
+from core.studies.lines import label
+from core.studies.study import Study
 from dashboard.parts import address, studies, trust, upload
 from dashboard.parts.choice import has_choice
 from dashboard.parts.opening import open_picture

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from core.evaluation.audit import MAIN
 from core.evaluation.audit_files import audit_rows
 from core.explainers.results import Sweep
-from core.studies.study import label
+from core.studies.lines import label
 from dashboard.parts.mask_table import interval
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")

@@ -11,7 +11,8 @@ from core.errors import UserError
 from core.evaluation.audit import AuditTask
 from core.evaluation.audit_files import verdict
 from core.evaluation.cohort_zip import CohortZip, audit_zip
-from core.studies.study import Study, label
+from core.studies.lines import label
+from core.studies.study import Study
 from dashboard.parts import bias
 from dashboard.parts.jobs import Job
 from dashboard.parts.words import duration

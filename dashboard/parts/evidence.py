@@ -7,7 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from core.evaluation.published import PAPER
-from core.studies.study import label
+from core.studies.lines import label
 from dashboard.parts.mask_table import interval
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7D8A96")

@@ -23,7 +23,7 @@ from core.explainers.render import to_bytes
 from core.explainers.results import Sweep
 from core.images.frame import resize
 from core.images.picture import Prepared
-from core.studies.study import label
+from core.studies.lines import label
 from dashboard.parts.charts import nice_limit
 from dashboard.parts.words import sentence
 

@@ -7,7 +7,8 @@ from typing import Any
 import streamlit as st
 
 from core.infills.infill import TITLES
-from core.studies.study import Study, label
+from core.studies.lines import label
+from core.studies.study import Study
 from dashboard.parts.masks import ROWS
 
 COLUMNS = {

@@ -19,7 +19,7 @@ from core.explainers.results import MaskResult
 from core.images.frame import resize
 from core.images.picture import Prepared
 from core.infills.infill import TITLES
-from core.studies.study import label
+from core.studies.lines import label
 from dashboard.parts.knob import component_sources
 from dashboard.parts.words import percent
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.explainers.results import Sweep
-from core.studies.study import label
+from core.studies.lines import label
 
 
 def percent(p: float) -> str:

@@ -13,8 +13,9 @@ from toys import STUDY, draw_disc
 
 from core.errors import UserError
 from core.images.picture import Picture
+from core.studies.lines import label
 from core.studies.samples import Sample, read_sample
-from core.studies.study import Study, label, read_settings
+from core.studies.study import Study, read_settings
 
 
 @pytest.fixture

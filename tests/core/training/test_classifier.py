@@ -211,7 +211,7 @@ def test_an_adversarial_step_stays_in_its_ball_and_raises_the_loss():
 
 
 def test_robust_training_holds_under_steps_that_fool_the_plain_network(tmp_path):
-    """A small pattern tells the classes apart for sure, a large one nearly so. Only the plain network trusts the small."""
+    """A small pattern tells the classes apart for sure, a large one nearly so; the plain network trusts the small."""
     rng = np.random.default_rng(0)
     n, size = 256, 16
     labels = rng.integers(0, 2, n)
