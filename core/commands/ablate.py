@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from core.commands.request import Data, Device, Labels, Seed, StudyName, Threads
+from core.commands.shared import Data, Device, Labels, Seed, StudyName, Threads
 from core.commands.show import Bar, choose_device, print_json
 from core.errors import UserError
 

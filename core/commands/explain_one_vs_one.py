@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from core.commands.explain import Anyway, Device, Face, Frame, Image, Json, Out, StudyName, app, open_upload
-from core.commands.explain_masks import Seed
+from core.commands.explain import Upload, app
+from core.commands.shared import Seed, with_options
 from core.commands.show import print_json
-from core.errors import UserError
 
 if TYPE_CHECKING:  # torch is loaded when the command runs, not when --help does
     from core.explainers.results import Attribution
 
 
 @app.command("one-vs-one")
+@with_options(Upload, omit=("target",), study="digits")
 def one_vs_one(
-    image: Image,
-    study: StudyName = "digits",
+    upload: Upload,
     choice: Annotated[str | None, typer.Option(help="Which of the study's choices; by default its first.")] = None,
     origin: Annotated[
         str | None, typer.Option("--from", help="The class to explain; by default the likeliest.")
@@ -42,22 +41,15 @@ def one_vs_one(
     steps: Annotated[
         int | None, typer.Option(min=1, help="Of ig to each baseline (default 128), of eg in all (default 256).")
     ] = None,
-    out: Out = None,
     seed: Seed = 0,
-    frame: Frame = 0,
-    face: Face = None,
-    device: Device = "auto",
-    anyway: Anyway = False,
-    as_json: Json = False,
 ) -> None:
     """One against one: a signed map of what speaks for a class and against another, for every baseline and method."""
     from core.attributions.methods import METHODS
     from core.explainers.map_figure import shared_limit
     from core.images.animate import NOTICE
 
-    if out is not None and out.exists() and not out.is_dir():
-        raise UserError(f"--out takes a folder; {out} is a file.")
-    opened, _, prepared = open_upload(image, study, device, frame, face, anyway)
+    opened, _, prepared = upload.open()
+    out = upload.out
     maps = [
         opened.explain(
             "one-vs-one", prepared, target=against or "", choice=choice, origin=origin, baseline=b, method=m,
@@ -70,7 +62,7 @@ def one_vs_one(
     numbers = {"maps": [a.to_dict() | {"scale": limits[_scale(a)]} for a in maps]}
     if out is not None:
         _write(out, maps, limits, numbers)
-    if as_json:
+    if upload.as_json:
         print_json(numbers)
         return
     first = maps[0]

@@ -1,17 +1,17 @@
-"""What every `contralens train MODEL` is told, declared once and added to each command's own options."""
+"""What every `contralens train MODEL` is told, and what follows from it."""
 
 from __future__ import annotations
 
 import functools
-import inspect
 import json
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from core.commands.shared import Data, Device, Labels, Seed, StudyName, Threads
 from core.commands.show import Bar, choose_device
 from core.errors import UserError
 
@@ -20,16 +20,6 @@ if TYPE_CHECKING:
     from core.training.recipes import Source
 
 T = TypeVar("T")
-_KEYWORD, _NONE = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.empty
-Data = Annotated[Path, typer.Option(help="Folder of pictures.")]
-Labels = Annotated[
-    Path | None,
-    typer.Option(help="CSV with a `file` column, one column a label, and `split` if known; not for MNIST's idx files."),
-]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
-StudyName = Annotated[str, typer.Option(help="Name of an installed study, or a folder with a study.toml.")]
-Threads = Annotated[int, typer.Option(help="CPU threads; 0 leaves it to torch.")]
 Settings = Annotated[
     str, typer.Option("--options", help='JSON of further training settings, such as {"rate": 0.0005}.')
 ]
@@ -107,39 +97,6 @@ class Request:
         result = recipe(*arguments, self.budget, self.out, progress=bar, **more)
         bar.close()
         return result
-
-
-def training(*, omit: tuple[str, ...] = (), **defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command that takes (request, its own options) the shared options too, but for those omitted.
-
-    defaults: other defaults than Request's.
-    """
-
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        own = [p for p in inspect.signature(command).parameters.values() if p.name != "request"]
-        shared = [
-            inspect.Parameter(
-                f.name, _KEYWORD, default=defaults.get(f.name, _NONE if f.default is MISSING else f.default)
-            )
-            for f in fields(Request)
-            if f.name not in omit
-        ]
-
-        @functools.wraps(command)
-        def run(**given: Any) -> None:
-            command(Request(**{p.name: given.pop(p.name) for p in shared}), **given)
-
-        hints = get_type_hints(Request, include_extras=True) | get_type_hints(command, include_extras=True)
-        ordered = sorted([*shared[:3], *own, *shared[3:]], key=lambda p: p.default is not _NONE)
-        # typer reads the options off the signature and the annotations; it would follow __wrapped__ to the command's.
-        del run.__wrapped__
-        run.__annotations__ = {p.name: hints[p.name] for p in ordered} | {"return": None}
-        run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-            [p.replace(kind=_KEYWORD, annotation=hints[p.name]) for p in ordered]
-        )
-        return run
-
-    return decorate
 
 
 def print_outcome(outcome: Outcome, path: Path) -> None:

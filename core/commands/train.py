@@ -12,7 +12,8 @@ from typing import Annotated
 
 import typer
 
-from core.commands.request import Request, Settings, print_outcome, training
+from core.commands.request import Request, Settings, print_outcome
+from core.commands.shared import with_options
 from core.errors import UserError
 
 app = typer.Typer(help="Train a model of a study.", no_args_is_help=True)
@@ -21,7 +22,7 @@ Width = Annotated[int, typer.Option(help="Channels at full resolution; four time
 
 
 @app.command()
-@training()
+@with_options(Request)
 def classifier(
     request: Request,
     targets: Annotated[str, typer.Option(help="Label columns, comma-separated.")],
@@ -71,7 +72,7 @@ def classifier(
 
 
 @app.command()
-@training()
+@with_options(Request)
 def exaggerator(
     request: Request,
     target: Annotated[str, typer.Option(help="The classifier's target the knob turns.")],
@@ -120,21 +121,21 @@ def exaggerator(
 
 
 @app.command("vae-infill")
-@training()
+@with_options(Request)
 def vae_infill(request: Request, width: Width = 16, options: Settings = "{}") -> None:
     """Train the conditional VAE that fills holes, for the mask explainers."""
     _infill("vae", request, width, options)
 
 
 @app.command()
-@training()
+@with_options(Request)
 def inpainter(request: Request, width: Width = 16, options: Settings = "{}") -> None:
     """Train the contextual-attention in-painter that fills holes, for the mask explainers."""
     _infill("ca", request, width, options)
 
 
 @app.command()
-@training()
+@with_options(Request)
 def autoencoder(
     request: Request,
     base: Annotated[int, typer.Option(min=8, help="Channels at half resolution.")] = 24,
@@ -149,13 +150,13 @@ def autoencoder(
     outcome, val = request.train(
         train_autoencoder, request.source, base, latent, settings, device=request.place, resume=request.resume
     )
+    print_outcome(outcome, request.out / "autoencoder.safetensors")
     if val:
         print(f"val: mean error {val['error']:.4f}, {val['active']} of {val['latent']} latent numbers in use")
-    print_outcome(outcome, request.out / "autoencoder.safetensors")
 
 
 @app.command()
-@training()
+@with_options(Request)
 def ganmex(
     request: Request,
     choice: Annotated[str | None, typer.Option(help="One of the study's choices; by default the first.")] = None,
@@ -180,7 +181,7 @@ def ganmex(
 
 
 @app.command()
-@training()
+@with_options(Request)
 def segmenter(
     request: Request,
     masks: Annotated[Path, typer.Option(help="Folder with masks.csv (file, one column an organ) and the masks.")],
@@ -202,7 +203,7 @@ def segmenter(
 
 
 @app.command()
-@training(omit=("device", "resume"), minutes=3.0)
+@with_options(Request, omit=("device", "resume"), minutes=3.0)
 def gate(
     request: Request,
     negatives: Annotated[list[Path], typer.Option(help="Folder of pictures of another kind; may be repeated.")],
