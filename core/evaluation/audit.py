@@ -133,8 +133,10 @@ def summarise(task: AuditTask, records: Iterable[Record], *, seed: int = 0) -> d
 
     classifiers = {name: confounding_report(of(name), by=task.by, seed=seed) for name in task.classifiers}
     first, *others = task.classifiers
+    study = _study(task.study, MAIN, task.device)
     return {
-        "study": _study(task.study, MAIN, task.device).name, "target": task.target, "attribute": task.attribute,
+        "study": study.name, "target": task.target, "attribute": task.attribute,
+        "positive": study.positive(task.attribute),
         "mode": task.mode, "n": classifiers[first]["n"], "smallest_group": MIN_GROUP, "seed": seed,
         "classifiers": classifiers,
         "compared": {

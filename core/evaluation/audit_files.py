@@ -63,14 +63,16 @@ def verdict(report: dict[str, Any]) -> list[str]:
     """Plain sentences. None says that there is no bias: only what was tested, on whom, and what was seen."""
     target, attribute = report["target"].replace("_", " "), report["attribute"].replace("_", " ")
     first = next(iter(report["classifiers"].values()))
-    sizes = ", ".join(f"{size} with {_group(name, attribute)}" for name, size in first["groups"].items())
-    lines = [f"{report['n']} pictures ({sizes}); knob '{target}', oracle '{attribute}'."]
+    positive = report.get("positive")
+    sizes = ", ".join(f"{size} with {_group(name, attribute, positive)}" for name, size in first["groups"].items())
+    lines = [f"{_pictures(report['n'])} ({sizes}); knob '{target}', oracle '{attribute}'."]
     failed = report.get("failed", 0)
     failed = failed if isinstance(failed, int) else len(failed)  # a metrics.json keeps their number alone
     if failed:
-        lines.append(f"{failed} pictures could not be measured and are listed in audit.json.")
+        listed = "is" if failed == 1 else "are"
+        lines.append(f"{_pictures(failed)} could not be measured and {listed} listed in audit.json.")
     lines += [
-        f"No picture with {_group(name, attribute)} was there, so nothing is known of those."
+        f"No picture with {_group(name, attribute, positive)} was there, so nothing is known of those."
         for name, size in first["groups"].items()
         if not size
     ]
@@ -92,8 +94,16 @@ def verdict(report: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _group(name: str, attribute: str) -> str:
-    return f"{attribute}={name.removeprefix('attribute=')}" if name.startswith("attribute=") else name
+def _pictures(n: int) -> str:
+    return f"{n} picture{'' if n == 1 else 's'}"
+
+
+def _group(name: str, attribute: str, positive: str | None) -> str:
+    """A group's name for people: 'Male=0', 'Male=1 (male)', 'Young=1'."""
+    if not name.startswith("attribute="):
+        return name
+    value = name.removeprefix("attribute=")
+    return f"{attribute}={value}" + (f" ({positive})" if positive and value == "1" else "")
 
 
 def _line(name: str, end: str, found: dict[str, Any], target: str, attribute: str) -> str:

@@ -7,6 +7,8 @@ hospital's. What may be compared is the order of the methods within one table.
 
 from __future__ import annotations
 
+from typing import Any
+
 # target -> method -> measure; shares in [0, 1]. Tables 1 and 2.
 PAPER: dict[str, dict[str, dict[str, float]]] = {
     "Smiling": {
@@ -29,3 +31,19 @@ WHY_NOT = (
     "features and networks named beside them, on 64-pixel pictures. Compare the order of methods within a table, not "
     "numbers across."
 )
+
+
+def confounding_line(report: dict[str, Any]) -> str:
+    """What the paper reports for the experiment that an audit repeats; '' for any other audit."""
+    if (report["target"], report["attribute"]) != ("Smiling", "Male") or not set(CONFOUNDING) <= set(
+        report["classifiers"]
+    ):
+        return ""
+    said = [
+        f"{name} {rates['more']:.0%} asked for more and {rates['less']:.0%} asked for less"
+        for name, rates in CONFOUNDING.items()
+    ]
+    return (
+        f"The paper reports {', '.join(said)} (Singla et al., Table 3), with networks, pictures and an oracle of its "
+        "own: compare the order."
+    )

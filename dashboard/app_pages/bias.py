@@ -5,6 +5,7 @@ import streamlit as st
 from core.errors import UserError
 from core.evaluation.audit import MAIN
 from core.evaluation.audit_files import verdict
+from core.evaluation.published import confounding_line
 from core.studies.lines import label
 from core.studies.study import Study
 from dashboard.parts import address, bias, cohort, studies, upload
@@ -105,6 +106,8 @@ def measured(study: Study, target: str, attribute: str) -> None:
             f"{oracle_line(study, attribute)} “Unchanged pictures” is what the oracle's own errors give; “shuffled "
             "labels” is what an attribute unrelated to the pictures would give."
         )
+        if said := confounding_line(report):
+            st.caption(said)
         st.dataframe(bias.table_rows(report, names, study.positive(attribute)), hide_index=True)
     matrix = study.metrics.get("discrimination")
     if matrix:

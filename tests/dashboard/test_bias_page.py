@@ -282,7 +282,7 @@ def test_a_cohort_is_audited_in_the_background(bias):
     assert not app.exception
     assert not app.error
     text = texts(app)
-    assert "4 pictures (2 with sex=0, 2 with sex=1)" in text
+    assert "4 pictures (2 with sex=0, 2 with sex=1 (" in text
     assert "2 pictures could not be measured" in text
     assert "biased: asked for more Cardiomegaly, sex changed in 50.0%" in text
     assert "main: asked for more Cardiomegaly, sex changed in 0.0%" in text

@@ -101,7 +101,7 @@ def test_empty_groups_and_failures_are_said():
     lines = verdict(report(main=records(0.1, attribute=1)))
     assert "No picture with Corner Bar=0 was there, so nothing is known of those." in lines
     lines = verdict(EVERY["failed"]())
-    assert "1 pictures could not be measured and are listed in audit.json." in lines
+    assert "1 picture could not be measured and is listed in audit.json." in lines
     assert not any("could not be measured" in x for x in verdict(EVERY["both"]()))
 
 
@@ -151,3 +151,12 @@ def test_so_few_pictures_cannot_tell(both):
     assert [line.split("; ")[-1] for line in verdict(few) if "asked for" in line] == [
         "so few pictures cannot tell that from the oracle's errors."
     ] * 2
+
+
+def test_the_attribute_is_named_where_its_name_is_known():
+    (first, *_) = verdict(report(main=records(0.1)) | {"positive": "a bar"})
+    assert "30 with Corner Bar=0, 30 with Corner Bar=1 (a bar)" in first
+
+
+def test_one_picture_is_not_pictures():
+    assert verdict(report(main=records(0.1)) | {"n": 1})[0].startswith("1 picture (")

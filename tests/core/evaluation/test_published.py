@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.evaluation.published import CONFOUNDING, PAPER, WHY_NOT
+from core.evaluation.published import CONFOUNDING, PAPER, WHY_NOT, confounding_line
 from core.studies.catalogue import list_studies
 
 
@@ -42,3 +42,10 @@ def test_every_target_is_one_of_a_shipped_study_with_a_knob(monkeypatch):
 def test_why_they_may_not_be_compared_is_a_sentence():
     assert WHY_NOT.endswith(".")
     assert "order of methods" in WHY_NOT
+
+
+def test_the_paper_s_rates_are_set_beside_the_experiment_they_are_of():
+    report = {"target": "Smiling", "attribute": "Male", "classifiers": {"biased": {}, "unbiased": {}, "main": {}}}
+    assert "biased 12% asked for more and 35% asked for less" in confounding_line(report)
+    assert confounding_line(report | {"attribute": "Young"}) == ""
+    assert confounding_line(report | {"classifiers": {"main": {}}}) == ""
