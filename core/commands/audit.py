@@ -93,14 +93,15 @@ def _rows(table: LabelledTable, split: str, pictures: int, seed: int) -> Labelle
 def _record(folder: Path, report: dict[str, Any], table: LabelledTable, split: str, seed: int) -> None:
     """Merge an audit into metrics.json; file names of the cohort stay out of it."""
     from core.evaluation.cohort import commit
+    from core.evaluation.record import write_metrics
 
     path = folder / "metrics.json"
-    metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"study": report["study"]}
     about = {"data": table.describe(), "split": split, "seed": seed, "commit": commit()}
     kept = {k: v for k, v in report.items() if k != "failed"} | {"failed": len(report["failed"])}
     of_attribute = metrics.setdefault("audits", {}).setdefault(report["attribute"], {})
     of_attribute.setdefault(report["target"], {})["+".join(report["classifiers"])] = about | kept
-    path.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+    write_metrics(folder, metrics)
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -11,17 +11,19 @@ from core.commands.show import print_json
 
 def studies(
     as_json: Annotated[bool, typer.Option("--json", help="Print numbers as JSON.")] = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print every measurement as Markdown tables.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the README's tables; measured.md of each study has all.")
+    ] = False,
 ) -> None:
     """List the installed studies with what was measured about them."""
-    from core.evaluation.summary import summary
+    from core.evaluation.summary import brief
     from core.studies import list_studies, open_study
 
     if markdown:
         for info in list_studies():
             metrics = open_study(info.name).metrics
             if metrics:
-                print(f"### {info.name}\n\n{summary(metrics)}\n")
+                print(f"### {info.name}\n\n{brief(metrics)}\n")
         return
 
     rows: list[dict[str, Any]] = []

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import UserError
+from core.evaluation.summary import page
 from core.studies.study import Study
 
 
@@ -31,6 +32,19 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1) + "\n")
 
 
+def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
+    """metrics.json, and measured.md with its tables beside it.
+
+    A file that an earlier version wrote, or a hand, may hold parts of another form: those cost the tables alone.
+    """
+    write_json(folder / "metrics.json", metrics)
+    try:
+        text = page(metrics)
+    except (AttributeError, KeyError, TypeError, ValueError) as fault:
+        text = f"Parts of metrics.json have another form than this version writes ({fault!r}); measure them again.\n"
+    write_text(folder / "measured.md", text)
+
+
 def record(study: Study, measure: str, target: str, value: dict[str, Any]) -> Path:
     """Put measure -> target -> value into the study's metrics.json, all else in it as it was; returns the file.
 
@@ -43,7 +57,7 @@ def record(study: Study, measure: str, target: str, value: dict[str, Any]) -> Pa
             whole = json.loads(path.read_text(encoding="utf-8"))
         metrics = whole if study.variant is None else whole.setdefault("variants", {}).setdefault(study.variant, {})
         metrics.setdefault(measure, {})[target] = value
-        write_json(path, whole)
+        write_metrics(study.folder, whole)
     except (OSError, ValueError) as fault:
         raise UserError(f"{path} cannot be read and written ({fault}), so nothing was recorded.") from None
     return path

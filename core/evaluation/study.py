@@ -18,6 +18,7 @@ from core.evaluation.answers import ask_cohort
 from core.evaluation.cohort import REPORT, Cohort, Options, Report
 from core.evaluation.flat import write_report
 from core.evaluation.measures_rivals import measure_rivals
+from core.evaluation.record import write_metrics
 from core.explainers.presets import preset
 from core.studies.study import Study
 
@@ -88,7 +89,7 @@ def evaluate_study(
         metrics["failed"] = answers.failed
 
     def write() -> None:
-        path.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+        write_metrics(out, whole)
 
     cohort = Cohort(study, table, rows, images, cache, chosen, report, answers)
     for name, measure in _MEASURES.items():

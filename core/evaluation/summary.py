@@ -1,34 +1,43 @@
-"""What was measured for a study, as Markdown: the README's tables are printed by this, not typed."""
+"""What was measured for a study, as Markdown: no table of README.md or measured.md is typed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from core.evaluation import summary_ablation, summary_bias, summary_maps
 from core.evaluation.tables import interval, share, table
 
 
-def summary(metrics: dict[str, Any]) -> str:
-    """Tables of a metrics.json, one after the other; empty parts are left out."""
-    parts = [
+def summary(metrics: dict[str, Any], level: int = 2) -> str:
+    """Every table of a metrics.json under a heading of that level, variants at the end; empty parts are left out."""
+    mark = "#" * level
+    parts = [f"{mark} {title}\n\n{text}" for title, make in SECTIONS.items() if (text := make(metrics))]
+    for name, variant in metrics.get("variants", {}).items():
+        if text := summary(variant, level + 1):
+            parts.append(f"{mark} The variant {name}\n\n{text}")
+    return "\n\n".join(parts)
+
+
+def brief(metrics: dict[str, Any]) -> str:
+    """The tables that a README has room for: classifiers, knobs as the dashboard shows them, and the ablation."""
+    parts = (
         _classifiers(metrics),
         summary_maps.choices(metrics),
-        _sources(metrics),
-        _gate(metrics),
-        _knobs(metrics),
-        _frechet(metrics),
-        _identity(metrics),
+        _knobs(metrics, ("calibrated",)),
         summary_ablation.ablation(metrics),
-        summary_maps.infills(metrics),
-        summary_maps.masks(metrics),
-        summary_maps.one_vs_one(metrics),
-        summary_maps.saliency(metrics),
-        summary_bias.rivals(metrics),
-        summary_bias.audits(metrics),
-        summary_bias.discrimination(metrics),
-        summary_bias.organs(metrics),
-    ]
-    return "\n\n".join(p for p in parts if p)
+    )
+    return "\n\n".join(text for text in parts if text)
+
+
+def page(metrics: dict[str, Any]) -> str:
+    """The text of measured.md, which stands beside a metrics.json."""
+    return (
+        f"# {metrics.get('study', 'A study')}: what was measured\n\n"
+        "Written by `contralens evaluate`, `audit` and `ablate` from metrics.json, which says on what data, by which "
+        "commit and from which seed.\nIntervals are 95 % bootstrap intervals over pictures.\n\n"
+        f"{summary(metrics)}\n"
+    )
 
 
 def _classifiers(metrics: dict[str, Any]) -> str:
@@ -61,11 +70,11 @@ def _gate(metrics: dict[str, Any]) -> str:
     return table(["gate: pictures", "n", "turned away"], rows)
 
 
-def _knobs(metrics: dict[str, Any]) -> str:
+def _knobs(metrics: dict[str, Any], modes: tuple[str, ...] = ("direct", "calibrated")) -> str:
     rows = []
     for target, heads in metrics.get("knobs", {}).items():
         for head, report in heads.items():
-            for mode in (m for m in ("direct", "calibrated") if m in report):
+            for mode in (m for m in modes if m in report):
                 r = report[mode]
                 within = f"{r['within_0.02']['value']:.1%}" if "within_0.02" in r else ""
                 rows.append(
@@ -104,3 +113,23 @@ def _identity(metrics: dict[str, Any]) -> str:
         for target, r in metrics.get("identity", {}).items()
     ]
     return table(["same person (dlib)", "n", "accuracy", "mean distance", "strangers matched"], rows) if rows else ""
+
+
+SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "Classifiers": _classifiers,
+    "One of several classes": summary_maps.choices,
+    "Specificity by source": _sources,
+    "Gate": _gate,
+    "Knobs": _knobs,
+    "Distance to real pictures": _frechet,
+    "Same person": _identity,
+    "Ablation of the losses": summary_ablation.ablation,
+    "Infills": summary_maps.infills,
+    "Masks": summary_maps.masks,
+    "One against one": summary_maps.one_vs_one,
+    "Deletion": summary_maps.saliency,
+    "Beside xGEM and Latent Shift": summary_bias.rivals,
+    "Audits": summary_bias.audits,
+    "What else a knob flips": summary_bias.discrimination,
+    "Organs": summary_bias.organs,
+}

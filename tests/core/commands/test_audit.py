@@ -79,7 +79,7 @@ def test_failed_files_are_listed(contralens, words, small, tmp_path):
     code, out, err = contralens(*[folder if w == small[0] else w for w in words])
     assert code == 0, err
     assert out.startswith("7 pictures")
-    assert "1 pictures could not be measured" in out
+    assert "1 picture could not be measured" in out
     (failed,) = json.loads((tmp_path / "out" / "audit.json").read_text())["failed"]
     assert failed["file"] == "002.png"
     assert "not a picture" in failed["why"]

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from core.errors import UserError
-from core.evaluation.record import read_json, record, write_json, write_text
+from core.evaluation.record import read_json, record, write_json, write_metrics, write_text
 
 
 def study(folder, variant=None):
@@ -55,3 +55,14 @@ def test_half_a_file_is_none(tmp_path):
     assert read_json(tmp_path / "half.json") == {}
     write_text(tmp_path / "deep" / "whole.txt", "a")
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["whole.txt"]
+
+
+def test_tables_stand_beside_the_numbers(tmp_path):
+    write_metrics(tmp_path, {"study": "toy", "identity": {}})
+    assert (tmp_path / "measured.md").read_text().startswith("# toy: what was measured")
+
+
+def test_what_has_another_form_is_kept_and_costs_the_tables_alone(tmp_path):
+    write_metrics(tmp_path, {"study": "toy", "knobs": {"Large": 3}})
+    assert read_json(tmp_path / "metrics.json")["knobs"] == {"Large": 3}
+    assert "another form" in (tmp_path / "measured.md").read_text()

@@ -111,6 +111,6 @@ def test_a_distance_with_an_interval_is_read_as_well():
 
 def test_the_summary_of_a_study_has_it():
     metrics = {"ablation": {"Young": table_of(report()), "Smiling": table_of(report())}}
-    assert summary(metrics) == ablation(metrics)
+    assert summary(metrics) == f"## Ablation of the losses\n\n{ablation(metrics)}"
     assert summary(metrics).count("| reference |") == 2
     assert summary({}) == ""
