@@ -85,8 +85,11 @@ def evaluate(
 
 
 def _print_failed(failed: list[dict[str, str]], most: int = 10) -> None:
+    from core.studies.lines import counted
+
     if failed:
-        print(f"{len(failed)} pictures could not be read and were left out:")
+        left = "was" if len(failed) == 1 else "were"
+        print(f"{counted(len(failed), 'picture')} could not be read and {left} left out:")
     for one in failed[:most]:
         print(f"  {one['file']}: {one['why'].removeprefix(Path(one['file']).name + ': ')}")
     if len(failed) > most:

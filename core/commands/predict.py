@@ -49,7 +49,8 @@ def predict(
     for target, probability in answer.items():
         print(f"{target}: {probability:.3f}" + ("" if opened.one_of_many else f"   ({opened.headline(target)})"))
     if opened.one_of_many:
-        print(f"the likeliest of {len(opened.targets)} classes; their probabilities are not calibrated")
+        said = "calibrated by one temperature" if opened.settings["classifier"].get("choice") else "not calibrated"
+        print(f"the likeliest of {len(opened.targets)} classes; their probabilities are {said}")
     for note in notes:
         print(f"note: {note}")
     print("Research and teaching software, not a medical device.")

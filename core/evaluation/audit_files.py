@@ -9,6 +9,7 @@ from typing import Any
 from core.evaluation.confounding import ENDS
 from core.evaluation.plot import interval_chart
 from core.evaluation.tables import share
+from core.studies.lines import counted
 
 FEW = 20  # pictures: with fewer an interval spans most of what there is to find
 
@@ -65,12 +66,12 @@ def verdict(report: dict[str, Any]) -> list[str]:
     first = next(iter(report["classifiers"].values()))
     positive = report.get("positive")
     sizes = ", ".join(f"{size} with {_group(name, attribute, positive)}" for name, size in first["groups"].items())
-    lines = [f"{_pictures(report['n'])} ({sizes}); knob '{target}', oracle '{attribute}'."]
+    lines = [f"{counted(report['n'], 'picture')} ({sizes}); knob '{target}', oracle '{attribute}'."]
     failed = report.get("failed", 0)
     failed = failed if isinstance(failed, int) else len(failed)  # a metrics.json keeps their number alone
     if failed:
         listed = "is" if failed == 1 else "are"
-        lines.append(f"{_pictures(failed)} could not be measured and {listed} listed in audit.json.")
+        lines.append(f"{counted(failed, 'picture')} could not be measured and {listed} listed in audit.json.")
     lines += [
         f"No picture with {_group(name, attribute, positive)} was there, so nothing is known of those."
         for name, size in first["groups"].items()
@@ -92,10 +93,6 @@ def verdict(report: dict[str, Any]) -> list[str]:
         "tested may still be there."
     )
     return lines
-
-
-def _pictures(n: int) -> str:
-    return f"{n} picture{'' if n == 1 else 's'}"
 
 
 def _group(name: str, attribute: str, positive: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Lines for people out of what was measured, and a target's name for people."""
+"""Lines for people out of what was measured, and names and numbers for people."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from typing import Any
 def label(target: str) -> str:
     """A target's name for people: 'No_Beard' -> 'no beard'."""
     return target.replace("_", " ").lower()
+
+
+def counted(n: int, noun: str) -> str:
+    """'1 picture', '2 pictures'."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def classifier_line(metrics: dict[str, Any], target: str) -> str:

@@ -11,7 +11,7 @@ from core.errors import UserError
 from core.evaluation.audit import AuditTask
 from core.evaluation.audit_files import verdict
 from core.evaluation.cohort_zip import CohortZip, audit_zip
-from core.studies.lines import label
+from core.studies.lines import counted, label
 from core.studies.study import Study
 from dashboard.parts import bias
 from dashboard.parts.jobs import Job
@@ -90,7 +90,7 @@ def _result(report: dict[str, Any], names: dict[str, str], positive: str) -> Non
     st.markdown("\n".join(f"- {line}" for line in verdict(report)))
     st.dataframe(bias.table_rows(report, names, positive), hide_index=True)
     if report["failed"]:
-        with st.expander(f"{len(report['failed'])} pictures could not be measured"):
+        with st.expander(f"{counted(len(report['failed']), 'picture')} could not be measured"):
             st.dataframe(report["failed"], hide_index=True)
     st.download_button(
         "Numbers (JSON)", lambda: (json.dumps(report, indent=1) + "\n").encode(), "contralens-audit.json",

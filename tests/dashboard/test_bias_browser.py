@@ -97,7 +97,7 @@ def test_a_cohort_is_audited(see, tmp_path):
     page.locator('input[type="file"]').set_input_files(file, timeout=WAIT)
     page.get_by_role("button", name="Audit 3 pictures").click(timeout=WAIT)
     page.get_by_role("button", name="Numbers (JSON)").wait_for(timeout=3 * WAIT)
-    page.get_by_text("1 pictures could not be measured").first.wait_for(timeout=WAIT)
+    page.get_by_text("1 picture could not be measured").first.wait_for(timeout=WAIT)
     expect(page.locator('[data-testid="stProgress"]')).to_have_count(0)
     inside(page, '[data-testid="stMultiSelect"] [data-baseweb="tag"], [data-testid="stDataFrame"]')
     tall(page)
