@@ -84,6 +84,9 @@ def exaggerator(
         str, typer.Option(help='JSON of what the head may do, such as {"shift": 0.05, "bands": [[16, 0.3]]}.')
     ] = "{}",
     init: Annotated[Path | None, typer.Option(help="Exaggerator to take weights over from.")] = None,
+    sibling: Annotated[
+        Path | None, typer.Option(help="A robust classifier of the same target that the change must persuade too.")
+    ] = None,
     compile: Annotated[bool, typer.Option("--compile", help="torch.compile the generator.")] = False,
 ) -> None:
     """Train Progressive Exaggeration for one target of a study's classifier."""
@@ -112,8 +115,9 @@ def exaggerator(
         limited, head=head, base=base, size=request.about["size"], skips=head != "paper", continuous=head != "paper"
     )
     settings = request.settings(
-        ExaggeratorTraining, options, batch=batch, flip=request.flip, compile=compile, init=str(init) if init else None
-    )
+        ExaggeratorTraining, options, batch=batch, flip=request.flip, compile=compile,
+        init=str(init) if init else None, sibling=str(sibling) if sibling else None,
+    )  # fmt: skip
     outcome = request.train(
         train_exaggerator, request.source, f, shape, settings, target=target, device=str(place), resume=request.resume
     )

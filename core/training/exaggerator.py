@@ -52,6 +52,8 @@ class ExaggeratorTraining:
     margin: float = 0.01  # targets stay this far from 0 and 1
     compile: bool = False
     init: str | None = None  # an exaggerator to take weights over from where the shapes agree
+    sibling: str | None = None  # a robust classifier that f's changes should persuade as well
+    sibling_f: float = 2.0  # its compatibility's weight
     seed: int = 0
 
 
@@ -63,6 +65,17 @@ def compatibility(logit: Tensor, target: Tensor) -> Tensor:
     cross = F.binary_cross_entropy_with_logits(logit, target, reduction="none")
     entropy = -(torch.xlogy(target, target) + torch.xlogy(1 - target, 1 - target))
     return (cross - entropy).mean()
+
+
+def moved_as_far(logit: Tensor, p: Tensor, target: Tensor, margin: float) -> Tensor:
+    """[N] probabilities a second classifier should give when it follows f from p to target.
+
+    logit: its log-odds for the query. It is asked for the same step in log-odds from where it stands, because two
+    classifiers that disagree about a picture can still agree about what changes it.
+    """
+    low, high = margin, 1 - margin
+    step = torch.logit(target.clamp(low, high)) - torch.logit(p.clamp(low, high))
+    return torch.sigmoid(logit + step).clamp(low, high)
 
 
 def total_variation(field: Tensor) -> Tensor:
@@ -82,9 +95,11 @@ class ExaggeratorTrainer(Resumable):
         f: BlackBox,
         images: np.ndarray,
         device: torch.device,
+        sibling: BlackBox | None = None,
     ) -> None:
-        """images: [N, C, S, S] uint8, training split only; f: frozen, on `device`."""
+        """images: [N, C, S, S] uint8, training split only; f and sibling: frozen, on `device`."""
         torch.manual_seed(training.seed)
+        self.sibling = sibling
         self.config, self.training, self.f, self.device = config, training, f, device
         self.images = torch.from_numpy(images).to(device)
         model = Exaggerator(config)
@@ -180,11 +195,16 @@ class ExaggeratorTrainer(Resumable):
             # Half of the batch as it is, half through a random view: f must be moved by what survives both.
             half = len(x) // 2
             seen = torch.cat([change.x[:half], random_view(change.x[half:], EXPECTATION_VIEW)])
-            logit = self.f.logit(seen.contiguous(memory_format=torch.channels_last)).float()
+            seen = seen.contiguous(memory_format=torch.channels_last)
+            logit = self.f.logit(seen).float()
             losses = {
                 "gan": training.gan * generator_hinge(score),
                 "f": training.f * compatibility(logit, target),
             }
+            if self.sibling:
+                with torch.no_grad():
+                    wanted = moved_as_far(self.sibling.logit(x).float(), p, target, training.margin)
+                losses["sibling"] = training.sibling_f * compatibility(self.sibling.logit(seen).float(), wanted)
             # L1 on [-1, 1] as in the paper, hence the 2.
             if config.head == "paper":
                 again = self.model.change(x, features, self._condition(p), self._condition(p)).x

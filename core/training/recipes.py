@@ -12,7 +12,7 @@ import torch
 
 from core.classifiers.blackbox import BlackBox
 from core.classifiers.multiclass import MultiClass
-from core.classifiers.store import save_classifier
+from core.classifiers.store import load_classifier, save_classifier
 from core.data.layouts import open_table
 from core.data.organs import organ_masks
 from core.data.packed import packed_images
@@ -148,7 +148,8 @@ def train_exaggerator(
     train = source.table().split("train")
     if not len(train):
         raise UserError("The label file has no rows in split 'train'; a knob is trained on those.")
-    trainer = ExaggeratorTrainer(config, training, f, source.images(train), place)
+    sibling = load_classifier(Path(training.sibling), str(place)).target(target) if training.sibling else None
+    trainer = ExaggeratorTrainer(config, training, f, source.images(train), place, sibling)
     outcome = run(trainer, budget, out, resume=resume, progress=progress)
     if is_main():
         save_exaggerator(trainer.finished(), out / "exaggerator.safetensors", target=target)

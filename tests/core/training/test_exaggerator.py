@@ -17,7 +17,13 @@ from core.errors import UserError
 from core.networks.exaggerator import HEADS, Band, Exaggerator, bin_of
 from core.networks.store import save_exaggerator
 from core.training import exaggerator as module
-from core.training.exaggerator import ExaggeratorTrainer, ExaggeratorTraining, compatibility, total_variation
+from core.training.exaggerator import (
+    ExaggeratorTrainer,
+    ExaggeratorTraining,
+    compatibility,
+    moved_as_far,
+    total_variation,
+)
 from core.training.loop import Budget, run
 from core.weights import save_weights
 
@@ -120,6 +126,31 @@ def test_the_trainers_own_term_pulls_the_right_way(images):
     for name in ("f", "error"):  # the loss, and mean |f(x_d) - target|
         early, late = (np.mean([log[name] for log in part]) for part in (logs[:6], logs[-6:]))
         assert 0 < late < 0.8 * early, name
+
+
+# A second classifier to persuade
+
+
+def test_a_sibling_is_asked_for_the_same_step_from_where_it_stands():
+    p, target = torch.tensor([0.5, 0.5, 0.2]), torch.tensor([0.8, 0.5, 0.2])
+    # f goes from log-odds 0 to ln 4; a sibling that stands at 1:3 should go to 4:3. Nothing asked, nothing moved.
+    wanted = moved_as_far(torch.log(torch.tensor([1 / 3, 9.0, 1.0])), p, target, 0.01)
+    torch.testing.assert_close(wanted, torch.tensor([4 / 7, 0.9, 0.5]))
+
+
+def test_a_sibling_is_never_asked_for_certainty():
+    wanted = moved_as_far(torch.tensor([9.0, -9.0]), torch.tensor([0.0, 1.0]), torch.tensor([1.0, 0.0]), 0.01)
+    torch.testing.assert_close(wanted, torch.tensor([0.99, 0.01]))
+
+
+def test_the_sibling_pulls_too(images):
+    f, sibling = AreaBox(), BrightnessBox(gain=8, threshold=0.4)
+    weights = ExaggeratorTraining(
+        batch=8, critic_base=4, gan=0, f=0, rec=0, residual=0, chroma=0, smooth=0, magnitude=0, rate=2e-3
+    )
+    trainer = ExaggeratorTrainer(small_config("morph"), weights, f, images, CPU, sibling)
+    logs = [trainer.step(i, 0.0)["sibling"] for i in range(30)]
+    assert 0 < np.mean(logs[-6:]) < 0.8 * np.mean(logs[:6])
 
 
 # The black box stays what it was

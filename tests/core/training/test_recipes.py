@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -68,15 +70,26 @@ def test_an_exaggerator_and_its_record(source, tmp_path):
     assert (tmp_path / "out" / "samples.png").is_file()
 
 
+def test_an_exaggerator_with_a_sibling(source, tmp_path):
+    train_classifier(source, SMALL, Budget(steps=1), tmp_path / "f")
+    file = str(tmp_path / "f" / "classifier.safetensors")
+    train = partial(train_exaggerator, source, AreaBox(), small_config(), budget=Budget(steps=1))
+    train(replace(FEW, sibling=file), out=tmp_path / "out", target="Large")
+    record = json.loads((tmp_path / "out" / "training.json").read_text())
+    assert record["training"]["sibling"] == file
+    with pytest.raises(UserError, match="no target 'Bar'"):
+        train(replace(FEW, sibling=file), out=tmp_path / "other", target="Bar")
+
+
 def test_the_explainer_never_sees_test_pictures(source, tmp_path, monkeypatch):
     from core.training import recipes
 
     seen = []
     trainer = recipes.ExaggeratorTrainer
 
-    def watched(config, training, f, images, device):
+    def watched(config, training, f, images, device, sibling):
         seen.append(images)
-        return trainer(config, training, f, images, device)
+        return trainer(config, training, f, images, device, sibling)
 
     monkeypatch.setattr(recipes, "ExaggeratorTrainer", watched)
     train_exaggerator(source, AreaBox(), small_config(), FEW, Budget(steps=1), tmp_path / "out", target="Large")
