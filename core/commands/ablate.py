@@ -65,7 +65,8 @@ def ablate(
     from core.training.exaggerator import ExaggeratorTraining
     from core.training.grid import changed, read_grid, with_head
     from core.training.loop import Budget
-    from core.training.recipes import SHAPES, Source
+    from core.training.recipes import SHAPES
+    from core.training.source import Source
 
     if (minutes is None and steps is None) or (minutes is not None and minutes <= 0):
         raise UserError("Say how long to train each cell: --minutes M, above 0, or --steps N.")

@@ -17,7 +17,7 @@ from core.errors import UserError
 
 if TYPE_CHECKING:
     from core.training.loop import Budget, Outcome
-    from core.training.recipes import Source
+    from core.training.source import Source
 
 T = TypeVar("T")
 Settings = Annotated[
@@ -61,7 +61,7 @@ class Request:
     @property
     def source(self) -> Source:
         """The training pictures."""
-        from core.training.recipes import Source
+        from core.training.source import Source
 
         cache = self.out.parent / "cache"
         return Source(self.data, self.labels, self.about["modality"], self.about["size"], cache, self.where)
@@ -88,13 +88,15 @@ class Request:
             raise UserError(f"--options is not a JSON object of training settings ({fault}).") from None
 
     def train(self, recipe: Callable[..., T], *arguments: Any, **more: Any) -> T:
-        """Run a recipe of core/training/recipes.py under a progress bar."""
+        """Run a recipe of core/training/recipes.py, which takes these arguments and a job, under a progress bar."""
+        from core.training.job import Job
+
         if self.threads:
             import torch
 
             torch.set_num_threads(self.threads)
         bar = Bar()
-        result = recipe(*arguments, self.budget, self.out, progress=bar, **more)
+        result = recipe(*arguments, Job(self.budget, self.out, self.place, self.resume, bar), **more)
         bar.close()
         return result
 

@@ -55,9 +55,7 @@ def classifier(
         robust=robust, init=str(init) if init else None, blend=blend, learning_rate=rate, weight_decay=weight_decay,
         flip=request.flip, seed=request.seed, exclusive=exclusive,
     )  # fmt: skip
-    report = request.train(
-        train_classifier, request.source, config, balance=balance, device=request.place, resume=request.resume
-    )
+    report = request.train(train_classifier, request.source, config, balance=balance)
     for target, numbers in report.items():
         if "top1" in numbers:
             print(f"{target} (val): {numbers['top1']:.2%} right of {numbers['n']}")
@@ -118,9 +116,7 @@ def exaggerator(
         ExaggeratorTraining, options, batch=batch, flip=request.flip, compile=compile,
         init=str(init) if init else None, sibling=str(sibling) if sibling else None,
     )  # fmt: skip
-    outcome = request.train(
-        train_exaggerator, request.source, f, shape, settings, target=target, device=str(place), resume=request.resume
-    )
+    outcome = request.train(train_exaggerator, request.source, f, shape, settings, target=target)
     print_outcome(outcome, request.out / "exaggerator.safetensors")
 
 
@@ -151,9 +147,7 @@ def autoencoder(
     from core.training.recipes import train_autoencoder
 
     settings = request.settings(AutoencoderTraining, options, flip=request.flip)
-    outcome, val = request.train(
-        train_autoencoder, request.source, base, latent, settings, device=request.place, resume=request.resume
-    )
+    outcome, val = request.train(train_autoencoder, request.source, base, latent, settings)
     print_outcome(outcome, request.out / "autoencoder.safetensors")
     if val:
         print(f"val: mean error {val['error']:.4f}, {val['active']} of {val['latent']} latent numbers in use")
@@ -177,10 +171,7 @@ def ganmex(
         raise UserError(f"{opened.title} has no choice among several classes to translate between.")
     name = choice or opened.choices[0]
     settings = request.settings(TranslatorTraining, options, flip=request.flip)
-    outcome = request.train(
-        train_translator, request.source, opened.choice(name), width, settings,
-        choice=name, device=request.place, resume=request.resume,
-    )  # fmt: skip
+    outcome = request.train(train_translator, request.source, opened.choice(name), width, settings, choice=name)
     print_outcome(outcome, request.out / f"ganmex-{name}.safetensors")
 
 
@@ -199,10 +190,8 @@ def segmenter(
     from core.training.recipes import train_segmenter
     from core.training.segmenter import SegmenterTraining
 
-    outcome = request.train(
-        train_segmenter, replace(request.source, size=size), masks, _names(organs), base,
-        SegmenterTraining(seed=request.seed), device=request.place, resume=request.resume,
-    )  # fmt: skip
+    source, training = replace(request.source, size=size), SegmenterTraining(seed=request.seed)
+    outcome = request.train(train_segmenter, source, masks, _names(organs), base, training)
     print_outcome(outcome, request.out / "segmenter.safetensors")
 
 
@@ -226,9 +215,7 @@ def _infill(kind: str, request: Request, width: int, options: str) -> None:
     from core.training.recipes import train_infill
 
     settings = request.settings(InfillTraining, options, flip=request.flip)
-    outcome = request.train(
-        train_infill, request.source, kind, width, settings, device=request.place, resume=request.resume
-    )
+    outcome = request.train(train_infill, request.source, kind, width, settings)
     print_outcome(outcome, request.out / f"infill-{kind}.safetensors")
 
 

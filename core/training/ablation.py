@@ -30,8 +30,10 @@ from core.networks.exaggerator import ExaggeratorConfig
 from core.networks.store import load_exaggerator
 from core.training.exaggerator import ExaggeratorTraining
 from core.training.grid import Cell, Grid
+from core.training.job import Job
 from core.training.loop import Budget, Outcome
-from core.training.recipes import Source, train_exaggerator
+from core.training.recipes import train_exaggerator
+from core.training.source import Source
 
 Report = Callable[[str, int, int, dict[str, float]], None]
 NOTE = (
@@ -138,10 +140,9 @@ def _train(
 
     # The time-box is the cell's, however often it was interrupted.
     minutes = None if bench.budget.minutes is None else bench.budget.minutes - spent
-    outcome = train_exaggerator(
-        bench.source, bench.f, shape, training, Budget(bench.budget.steps, minutes, bench.budget.save_every_minutes),
-        folder, target=bench.target, device=bench.device, resume=True, progress=watched,
-    )  # fmt: skip
+    budget = Budget(bench.budget.steps, minutes, bench.budget.save_every_minutes)
+    job = Job(budget, folder, bench.device, resume=True, progress=watched)
+    outcome = train_exaggerator(bench.source, bench.f, shape, training, job, target=bench.target)
     if outcome.stop == "interrupted":
         raise KeyboardInterrupt
     return outcome

@@ -11,8 +11,8 @@ import torch
 from core.classifiers.store import save_classifier
 from core.data.folder import folder_images
 from core.training.classifier import ClassifierConfig, ClassifierTrainer, predict_logits
-from core.training.loop import Budget, Progress, run
-from core.training.recipes import Source
+from core.training.job import Job
+from core.training.source import Source
 
 FALSE_ALARMS = 0.05
 CAUGHT = 0.995
@@ -21,12 +21,10 @@ CAUGHT = 0.995
 def train_gate(
     source: Source,
     negatives: tuple[Path, ...],
-    budget: Budget,
-    out: Path,
+    job: Job,
     *,
     seed: int = 0,
     most: int = 3000,
-    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Write `gate.safetensors`; returns its threshold, see `choose_threshold`.
 
@@ -50,9 +48,9 @@ def train_gate(
         flip=source.modality == "face",
     )  # fmt: skip
     trainer = ClassifierTrainer(config, images, labels, torch.device("cpu"))
-    run(trainer, budget, out, progress=progress)
+    job.run(trainer)
     model = trainer.finished(*parts["val"])
-    save_classifier(model, out / "gate.safetensors")
+    save_classifier(model, job.out / "gate.safetensors")
     val_images, val_labels = parts["val"]
     logits = torch.from_numpy(predict_logits(model, val_images))
     scores = torch.sigmoid(logits / model.temperature + model.bias).numpy()[:, 0]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,7 @@ import torch
 from core.classifiers.blackbox import BlackBox
 from core.classifiers.multiclass import MultiClass
 from core.classifiers.store import load_classifier, save_classifier
-from core.data.layouts import open_table
 from core.data.organs import organ_masks
-from core.data.packed import packed_images
 from core.data.table import LabelledTable, class_numbers
 from core.errors import UserError
 from core.evaluation.classification import classification_report
@@ -30,38 +27,12 @@ from core.training.autoencoder import AutoencoderTrainer, AutoencoderTraining, r
 from core.training.classifier import ClassifierConfig, ClassifierTrainer, predict_logits
 from core.training.exaggerator import ExaggeratorTrainer, ExaggeratorTraining
 from core.training.inpainter import InfillTraining, InpainterTrainer
-from core.training.loop import Budget, Outcome, Progress, is_main, run, start_processes
+from core.training.job import Job
+from core.training.loop import Outcome, is_main
 from core.training.segmenter import SegmenterTrainer, SegmenterTraining
+from core.training.source import Source
 from core.training.translator import TranslatorTrainer, TranslatorTraining
 from core.training.vae_infill import VaeInfillTrainer
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where training pictures come from. where: keeps only the rows of `LabelledTable.query`."""
-
-    data: Path
-    labels: Path | None
-    modality: str
-    size: int
-    cache: Path
-    where: str | None = None
-
-    def table(self) -> LabelledTable:
-        """The rows, filtered. Raises UserError when none is left."""
-        table = open_table(self.data, self.labels)
-        if self.where:
-            table = table.query(self.where)
-        if not len(table):
-            raise UserError(f"No row of {self.labels or self.data} fits --where {self.where}.")
-        return table
-
-    def images(self, table: LabelledTable, progress: Any = None) -> np.ndarray:
-        """[N, C, size, size] uint8."""
-        return packed_images(table, self.modality, self.size, self.cache, progress=progress)
-
-
-CHANNELS = {"chest": 1, "digit": 1}  # all others have colours
 
 # What worked best on each modality (README, design notes). Faces need fine bands for teeth and lips; hearts do not.
 SHAPES = {
@@ -77,20 +48,16 @@ SHAPES = {
 def train_classifier(
     source: Source,
     config: ClassifierConfig,
-    budget: Budget,
-    out: Path,
+    job: Job,
     *,
     balance: str | None = None,
-    device: str = "cpu",
-    resume: bool = False,
-    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Train, calibrate on `val`, write `classifier.safetensors` and `training.json`; returns the val report.
 
     balance: an attribute; rows are thinned until it is as frequent among the positives of the first target as among
     its negatives, and both are as many.
     """
-    place = start_processes(device)
+    place = job.place()
     table = source.table()
     table = table.where(~np.isnan(_labels(table, config.targets)).all(1))
     if config.exclusive and config.auxiliary:
@@ -105,9 +72,9 @@ def train_classifier(
     for target in config.targets:
         if np.isnan(val.label(target)).all():
             raise UserError(f"'{target}' has no known label in split 'val', so it could not be calibrated.")
-    config = replace(config, channels=CHANNELS.get(source.modality, 3), size=source.size)
+    config = replace(config, channels=source.channels, size=source.size)
     trainer = ClassifierTrainer(config, source.images(train), _labels(train, config.targets + config.auxiliary), place)
-    outcome = run(trainer, budget, out, resume=resume, progress=progress)
+    outcome = job.run(trainer)
     val_images, val_labels = source.images(val), _labels(val, config.targets)
     model = trainer.finished(val_images, val_labels)
     logits = torch.from_numpy(predict_logits(model, val_images))
@@ -121,10 +88,8 @@ def train_classifier(
         right = float((posterior.argmax(1) == np.nan_to_num(val_labels).argmax(1)).mean())
         report = {"all classes": {"n": len(val_labels), "top1": round(right, 5)}}
     if is_main():
-        save_classifier(model, out / "classifier.safetensors")
-        _record(
-            out, outcome, config=asdict(config), data=train.describe(), where=source.where, balance=balance, val=report
-        )
+        save_classifier(model, job.out / "classifier.safetensors")
+        job.record(outcome, source, train, config=asdict(config), balance=balance, val=report)
     return report
 
 
@@ -133,30 +98,21 @@ def train_exaggerator(
     f: BlackBox,
     config: ExaggeratorConfig,
     training: ExaggeratorTraining,
-    budget: Budget,
-    out: Path,
+    job: Job,
     *,
     target: str,
-    device: str = "cpu",
-    resume: bool = False,
-    progress: Progress | None = None,
 ) -> Outcome:
     """Train the knob for one target against f (already on `device`), on the `train` split alone; writes
     `exaggerator.safetensors`, `training.json` and a sheet of samples.
     """
-    place = start_processes(device)
-    train = source.table().split("train")
-    if not len(train):
-        raise UserError("The label file has no rows in split 'train'; a knob is trained on those.")
+    place = job.place()
+    train = source.train("a knob")
     sibling = load_classifier(Path(training.sibling), str(place)).target(target) if training.sibling else None
     trainer = ExaggeratorTrainer(config, training, f, source.images(train), place, sibling)
-    outcome = run(trainer, budget, out, resume=resume, progress=progress)
+    outcome = job.run(trainer)
     if is_main():
-        save_exaggerator(trainer.finished(), out / "exaggerator.safetensors", target=target)
-        _record(
-            out, outcome, target=target, network=asdict(config), training=asdict(training), data=train.describe(),
-            where=source.where,
-        )  # fmt: skip
+        save_exaggerator(trainer.finished(), job.out / "exaggerator.safetensors", target=target)
+        job.record(outcome, source, train, target=target, network=asdict(config), training=asdict(training))
     return outcome
 
 
@@ -165,35 +121,25 @@ def train_infill(
     kind: str,
     width: int,
     training: InfillTraining,
-    budget: Budget,
-    out: Path,
-    *,
-    device: str = "cpu",
-    resume: bool = False,
-    progress: Progress | None = None,
+    job: Job,
 ) -> Outcome:
     """Train the infill `kind` ('vae' or 'ca') on the `train` split alone; writes `infill-<kind>.safetensors`,
     `training.json` and a sheet of samples.
     """
-    place = start_processes(device)
-    train = source.table().split("train")
-    if not len(train):
-        raise UserError("The label file has no rows in split 'train'; an infill is trained on those.")
-    channels = CHANNELS.get(source.modality, 3)
+    place = job.place()
+    train = source.train("an infill")
+    channels = source.channels
     images = source.images(train)
     trainer: InpainterTrainer | VaeInfillTrainer
     if kind == "ca":
         trainer = InpainterTrainer(InpainterConfig(source.size, channels, width), training, images, place)
     else:
         trainer = VaeInfillTrainer(VaeInfillConfig(source.size, channels, width), training, images, place)
-    outcome = run(trainer, budget, out, resume=resume, progress=progress)
+    outcome = job.run(trainer)
     if is_main():
         model = trainer.finished()
-        save_infill(model, out / f"infill-{kind}.safetensors")
-        _record(
-            out, outcome, infill=kind, network=model.config.to_dict(), training=asdict(training),
-            data=train.describe(), where=source.where,
-        )  # fmt: skip
+        save_infill(model, job.out / f"infill-{kind}.safetensors")
+        job.record(outcome, source, train, infill=kind, network=model.config.to_dict(), training=asdict(training))
     return outcome
 
 
@@ -202,34 +148,23 @@ def train_autoencoder(
     base: int,
     latent: int,
     training: AutoencoderTraining,
-    budget: Budget,
-    out: Path,
-    *,
-    device: str = "cpu",
-    resume: bool = False,
-    progress: Progress | None = None,
+    job: Job,
 ) -> tuple[Outcome, dict[str, Any]]:
     """Train the autoencoder on the `train` split alone and measure it on `val`; writes `autoencoder.safetensors`,
     `training.json` and a sheet of samples. base: channels at half resolution; latent: numbers in a code. The report
     is empty where there are no `val` rows.
     """
-    place = start_processes(device)
+    place = job.place()
     if not SIZES[0] <= source.size <= SIZES[1]:
         raise UserError(f"An autoencoder takes pictures of {SIZES[0]} to {SIZES[1]} pixels, not of {source.size}.")
-    table = source.table()
-    train, val = table.split("train"), table.split("val")
-    if not len(train):
-        raise UserError("The label file has no rows in split 'train'; an autoencoder is trained on those.")
-    config = AutoencoderConfig(source.size, CHANNELS.get(source.modality, 3), base, latent)
+    train, val = source.train("an autoencoder"), source.table().split("val")
+    config = AutoencoderConfig(source.size, source.channels, base, latent)
     trainer = AutoencoderTrainer(config, training, source.images(train), place)
-    outcome = run(trainer, budget, out, resume=resume, progress=progress)
+    outcome = job.run(trainer)
     report = reconstruction_report(trainer.finished(), source.images(val)) if len(val) else {}
     if is_main():
-        save_autoencoder(trainer.finished(), out / "autoencoder.safetensors")
-        _record(
-            out, outcome, network=config.to_dict(), training=asdict(training), data=train.describe(),
-            where=source.where, val=report,
-        )  # fmt: skip
+        save_autoencoder(trainer.finished(), job.out / "autoencoder.safetensors")
+        job.record(outcome, source, train, network=config.to_dict(), training=asdict(training), val=report)
     return outcome, report
 
 
@@ -238,18 +173,14 @@ def train_translator(
     classifier: MultiClass,
     width: int,
     training: TranslatorTraining,
-    budget: Budget,
-    out: Path,
+    job: Job,
     *,
     choice: str,
-    device: str = "cpu",
-    resume: bool = False,
-    progress: Progress | None = None,
 ) -> Outcome:
     """Train GANMEX's translator between the classes of a choice, on the `train` split alone; writes
     `ganmex-<choice>.safetensors`, `training.json` and a sheet of samples. classifier: frozen, on `device`.
     """
-    place = start_processes(device)
+    place = job.place()
     table = source.table().split("train")
     labels, known = class_numbers(table, classifier.classes)
     if not known.any():
@@ -257,15 +188,12 @@ def train_translator(
             "No row in split 'train' belongs to exactly one of the classes; a translator is trained on those."
         )
     table, labels = table.where(known), labels[known]
-    shape = TranslatorConfig(len(classifier.classes), source.size, CHANNELS.get(source.modality, 3), width)
+    shape = TranslatorConfig(len(classifier.classes), source.size, source.channels, width)
     trainer = TranslatorTrainer(shape, training, classifier, source.images(table), labels, place)
-    outcome = run(trainer, budget, out, resume=resume, progress=progress)
+    outcome = job.run(trainer)
     if is_main():
-        save_translator(trainer.finished(), out / f"ganmex-{choice}.safetensors", choice=choice)
-        _record(
-            out, outcome, choice=choice, network=shape.to_dict(), training=asdict(training), data=table.describe(),
-            where=source.where,
-        )  # fmt: skip
+        save_translator(trainer.finished(), job.out / f"ganmex-{choice}.safetensors", choice=choice)
+        job.record(outcome, source, table, choice=choice, network=shape.to_dict(), training=asdict(training))
     return outcome
 
 
@@ -275,18 +203,13 @@ def train_segmenter(
     organs: tuple[str, ...],
     base: int,
     training: SegmenterTraining,
-    budget: Budget,
-    out: Path,
-    *,
-    device: str = "cpu",
-    resume: bool = False,
-    progress: Progress | None = None,
+    job: Job,
 ) -> Outcome:
     """Train the organ segmenter on the `train` rows that have a mask; writes `segmenter.safetensors`,
     `training.json` and a sheet of samples. masks: folder with masks.csv, see `organ_masks`.
     """
-    place = start_processes(device)
-    config = UNetConfig(source.size, organs, CHANNELS.get(source.modality, 3), base)
+    place = job.place()
+    config = UNetConfig(source.size, organs, source.channels, base)
     if source.size % 2**config.depth:
         raise UserError(f"A segmenter halves its pictures {config.depth} times; {source.size} pixels cannot be.")
     train = source.table().split("train")
@@ -298,20 +221,12 @@ def train_segmenter(
     drawn = np.stack([[found[o].get(int(r), missing).astype(np.float16) for o in organs] for r in rows])
     train = train.where(rows)
     trainer = SegmenterTrainer(config, training, source.images(train), drawn, place)
-    outcome = run(trainer, budget, out, resume=resume, progress=progress)
+    outcome = job.run(trainer)
     if is_main():
-        save_segmenter(trainer.finished(), out / "segmenter.safetensors")
-        _record(
-            out, outcome, network=config.to_dict(), training=asdict(training), data=train.describe(),
-            where=source.where,
-        )  # fmt: skip
+        save_segmenter(trainer.finished(), job.out / "segmenter.safetensors")
+        job.record(outcome, source, train, network=config.to_dict(), training=asdict(training))
     return outcome
 
 
 def _labels(table: LabelledTable, targets: tuple[str, ...]) -> np.ndarray:
     return np.stack([table.label(t) for t in targets], axis=1)
-
-
-def _record(out: Path, outcome: Outcome, **about: Any) -> None:
-    record = {"steps": outcome.steps, "seconds": round(outcome.seconds, 1), "stop": outcome.stop, **about}
-    (out / "training.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

@@ -23,7 +23,7 @@ from core.training.ablation import NOTE, Bench, run_ablation
 from core.training.exaggerator import ExaggeratorTrainer, ExaggeratorTraining
 from core.training.grid import Cell, Grid
 from core.training.loop import Budget
-from core.training.recipes import Source
+from core.training.source import Source
 
 GRID = Grid("Two weights", (Cell("low", {"rec": 1}), Cell("high", {"rec": 100})))
 

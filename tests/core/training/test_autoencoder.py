@@ -13,8 +13,10 @@ from core.errors import UserError
 from core.networks.autoencoder import Autoencoder, AutoencoderConfig
 from core.networks.store import load_autoencoder
 from core.training.autoencoder import AutoencoderTrainer, AutoencoderTraining, reconstruction_report
+from core.training.job import Job
 from core.training.loop import Budget, run
-from core.training.recipes import Source, train_autoencoder
+from core.training.recipes import train_autoencoder
+from core.training.source import Source
 
 CPU = torch.device("cpu")
 FEW = AutoencoderTraining(batch=8, ema=0.8, rate=4e-3)
@@ -153,7 +155,7 @@ def source(labelled_folder, tmp_path):
 
 
 def test_an_autoencoder_and_its_record(source, tmp_path):
-    outcome, report = train_autoencoder(source, 8, 4, FEW, Budget(steps=2), tmp_path / "out")
+    outcome, report = train_autoencoder(source, 8, 4, FEW, Job(Budget(steps=2), tmp_path / "out"))
     assert (outcome.steps, outcome.stop) == (2, "finished")
     loaded = load_autoencoder(tmp_path / "out" / "autoencoder.safetensors")
     assert loaded.config == SHAPE
@@ -168,7 +170,7 @@ def test_an_autoencoder_and_its_record(source, tmp_path):
 
 def test_it_has_colours_for_faces_and_needs_no_val_rows(source, tmp_path):
     faces = Source(**{**source.__dict__, "modality": "face", "where": "split=train"})
-    _, report = train_autoencoder(faces, 8, 4, FEW, Budget(steps=1), tmp_path / "out")
+    _, report = train_autoencoder(faces, 8, 4, FEW, Job(Budget(steps=1), tmp_path / "out"))
     assert report == {}
     assert load_autoencoder(tmp_path / "out" / "autoencoder.safetensors").config.channels == 3
 
@@ -176,7 +178,7 @@ def test_it_has_colours_for_faces_and_needs_no_val_rows(source, tmp_path):
 def test_recipe_mistakes(source, tmp_path):
     none = Source(**{**source.__dict__, "where": "split=val"})
     with pytest.raises(UserError, match="no rows in split 'train'; an autoencoder"):
-        train_autoencoder(none, 8, 4, FEW, Budget(steps=1), tmp_path / "out")
+        train_autoencoder(none, 8, 4, FEW, Job(Budget(steps=1), tmp_path / "out"))
     huge = Source(**{**source.__dict__, "size": 224})
     with pytest.raises(UserError, match="takes pictures of 28 to 128 pixels, not of 224"):
-        train_autoencoder(huge, 8, 4, FEW, Budget(steps=1), tmp_path / "out")
+        train_autoencoder(huge, 8, 4, FEW, Job(Budget(steps=1), tmp_path / "out"))

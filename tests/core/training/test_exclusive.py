@@ -13,8 +13,10 @@ from core.classifiers.store import load_choice, save_classifier
 from core.data import idx
 from core.errors import UserError
 from core.training.classifier import ClassifierConfig, ClassifierTrainer, fit_temperature, predict_logits
+from core.training.job import Job
 from core.training.loop import Budget
-from core.training.recipes import Source, train_classifier
+from core.training.recipes import train_classifier
+from core.training.source import Source
 
 TARGETS = ("left", "right", "middle")
 
@@ -126,7 +128,7 @@ def source(tmp_path, monkeypatch):
 def test_the_record_of_a_whole_training(source, tmp_path):
     out = tmp_path / "out"
     report = train_classifier(
-        source, config(targets=("0", "1", "2"), batch=6), Budget(steps=2), out, device="cpu"
+        source, config(targets=("0", "1", "2"), batch=6), Job(Budget(steps=2), out)
     )  # fmt: skip
     assert report["all classes"]["n"] == 9
     assert 0 <= report["all classes"]["top1"] <= 1
@@ -137,7 +139,7 @@ def test_the_record_of_a_whole_training(source, tmp_path):
 
 
 def test_rows_that_are_of_no_class_do_not_train(source, tmp_path):
-    train_classifier(source, config(targets=("0", "2"), batch=4), Budget(steps=1), tmp_path / "out", device="cpu")
+    train_classifier(source, config(targets=("0", "2"), batch=4), Job(Budget(steps=1), tmp_path / "out"))
     record = json.loads((tmp_path / "out" / "training.json").read_text())
     assert record["data"]["rows"] == 10  # of 15 training rows five are ones
     assert record["val"]["all classes"]["n"] == 6
@@ -146,4 +148,4 @@ def test_rows_that_are_of_no_class_do_not_train(source, tmp_path):
 def test_without_val_rows_it_is_a_sentence(source, tmp_path, monkeypatch):
     monkeypatch.setattr(idx, "VAL", 0)
     with pytest.raises(UserError, match="'train' and 'val'"):
-        train_classifier(source, config(targets=("0", "1")), Budget(steps=1), tmp_path / "out")
+        train_classifier(source, config(targets=("0", "1")), Job(Budget(steps=1), tmp_path / "out"))

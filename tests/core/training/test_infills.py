@@ -15,8 +15,10 @@ from core.networks.inpainter import Inpainter, InpainterConfig
 from core.networks.store import load_infill
 from core.networks.vae_infill import VaeInfillConfig, VaeInfiller
 from core.training.inpainter import InfillTraining, InpainterTrainer, PictureStream, hole_l1, warm_cosine
+from core.training.job import Job
 from core.training.loop import Budget, run
-from core.training.recipes import Source, train_infill
+from core.training.recipes import train_infill
+from core.training.source import Source
 from core.training.vae_infill import VaeInfillTrainer
 
 CPU = torch.device("cpu")
@@ -182,7 +184,7 @@ def source(labelled_folder, tmp_path):
 
 @pytest.mark.parametrize(("kind", "network"), [("ca", Inpainter), ("vae", VaeInfiller)])
 def test_an_infill_and_its_record(kind, network, source, tmp_path):
-    outcome = train_infill(source, kind, 4, FEW, Budget(steps=2), tmp_path / "out")
+    outcome = train_infill(source, kind, 4, FEW, Job(Budget(steps=2), tmp_path / "out"))
     assert (outcome.steps, outcome.stop) == (2, "finished")
     loaded = load_infill(tmp_path / "out" / f"infill-{kind}.safetensors")
     assert isinstance(loaded, network)
@@ -196,12 +198,14 @@ def test_an_infill_and_its_record(kind, network, source, tmp_path):
 
 
 def test_a_face_infill_has_colours(source, tmp_path):
-    train_infill(Source(**{**source.__dict__, "modality": "face"}), "vae", 4, FEW, Budget(steps=1), tmp_path / "out")
+    train_infill(
+        Source(**{**source.__dict__, "modality": "face"}), "vae", 4, FEW, Job(Budget(steps=1), tmp_path / "out")
+    )
     assert load_infill(tmp_path / "out" / "infill-vae.safetensors").config.channels == 3
 
 
 def test_an_infill_needs_train_rows(source, tmp_path):
     with pytest.raises(UserError, match="no rows in split 'train'"):
         train_infill(
-            Source(**{**source.__dict__, "where": "split=val"}), "ca", 4, FEW, Budget(steps=1), tmp_path / "out"
+            Source(**{**source.__dict__, "where": "split=val"}), "ca", 4, FEW, Job(Budget(steps=1), tmp_path / "out")
         )

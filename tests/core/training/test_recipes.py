@@ -19,8 +19,10 @@ from core.networks.store import load_exaggerator
 from core.training.classifier import ClassifierConfig
 from core.training.exaggerator import ExaggeratorTraining
 from core.training.gate import train_gate
+from core.training.job import Job
 from core.training.loop import Budget
-from core.training.recipes import Source, train_classifier, train_exaggerator
+from core.training.recipes import train_classifier, train_exaggerator
+from core.training.source import Source
 from core.weights import read_weights
 
 SMALL = ClassifierConfig(targets=("Large", "Bright"), width=8, batch=8)
@@ -38,7 +40,7 @@ def changed(source, **changes) -> Source:
 
 
 def test_a_classifier_and_its_record(source, tmp_path):
-    report = train_classifier(source, SMALL, Budget(steps=2), tmp_path / "out")
+    report = train_classifier(source, SMALL, Job(Budget(steps=2), tmp_path / "out"))
     model = load_classifier(tmp_path / "out" / "classifier.safetensors")
     assert (model.targets, model.size, model.channels) == (("Large", "Bright"), 32, 1)
     assert report.keys() == {"Large", "Bright"}
@@ -49,7 +51,7 @@ def test_a_classifier_and_its_record(source, tmp_path):
 
 
 def test_labels_that_are_blank_are_not_measured(source, tmp_path):
-    report = train_classifier(source, SMALL, Budget(steps=1), tmp_path / "out")
+    report = train_classifier(source, SMALL, Job(Budget(steps=1), tmp_path / "out"))
     val = source.table().split("val")
     assert report["Bright"]["n"] == int((~np.isnan(val.label("Bright"))).sum())
     assert report["Bright"]["n"] < report["Large"]["n"] == len(val)
@@ -57,7 +59,7 @@ def test_labels_that_are_blank_are_not_measured(source, tmp_path):
 
 def test_an_exaggerator_and_its_record(source, tmp_path):
     outcome = train_exaggerator(
-        source, AreaBox(), small_config(), FEW, Budget(steps=2), tmp_path / "out", target="Large"
+        source, AreaBox(), small_config(), FEW, Job(Budget(steps=2), tmp_path / "out"), target="Large"
     )
     assert outcome.stop == "finished"
     network = load_exaggerator(tmp_path / "out" / "exaggerator.safetensors")
@@ -71,14 +73,14 @@ def test_an_exaggerator_and_its_record(source, tmp_path):
 
 
 def test_an_exaggerator_with_a_sibling(source, tmp_path):
-    train_classifier(source, SMALL, Budget(steps=1), tmp_path / "f")
+    train_classifier(source, SMALL, Job(Budget(steps=1), tmp_path / "f"))
     file = str(tmp_path / "f" / "classifier.safetensors")
-    train = partial(train_exaggerator, source, AreaBox(), small_config(), budget=Budget(steps=1))
-    train(replace(FEW, sibling=file), out=tmp_path / "out", target="Large")
+    train = partial(train_exaggerator, source, AreaBox(), small_config(), replace(FEW, sibling=file))
+    train(Job(Budget(steps=1), tmp_path / "out"), target="Large")
     record = json.loads((tmp_path / "out" / "training.json").read_text())
     assert record["training"]["sibling"] == file
     with pytest.raises(UserError, match="no target 'Bar'"):
-        train(replace(FEW, sibling=file), out=tmp_path / "other", target="Bar")
+        train(Job(Budget(steps=1), tmp_path / "other"), target="Bar")
 
 
 def test_the_explainer_never_sees_test_pictures(source, tmp_path, monkeypatch):
@@ -92,7 +94,7 @@ def test_the_explainer_never_sees_test_pictures(source, tmp_path, monkeypatch):
         return trainer(config, training, f, images, device, sibling)
 
     monkeypatch.setattr(recipes, "ExaggeratorTrainer", watched)
-    train_exaggerator(source, AreaBox(), small_config(), FEW, Budget(steps=1), tmp_path / "out", target="Large")
+    train_exaggerator(source, AreaBox(), small_config(), FEW, Job(Budget(steps=1), tmp_path / "out"), target="Large")
     table = source.table()
     train, test = (source.images(table.split(s)) for s in ("train", "test"))
     np.testing.assert_array_equal(seen[0], train)
@@ -109,7 +111,7 @@ def test_several_conditions_keep_the_rows_that_fit_all_of_one_alternative(source
     columns = tied.table().columns
     assert columns["Large"] == columns["Bar"]
     assert set(columns["Large"]) == {"0", "1"}
-    train_classifier(tied, SMALL, Budget(steps=1), tmp_path / "out")
+    train_classifier(tied, SMALL, Job(Budget(steps=1), tmp_path / "out"))
     record = json.loads((tmp_path / "out" / "training.json").read_text())
     assert record["where"] == "Large=1&Bar=1|Large=0&Bar=0"
     assert record["data"]["rows"] == 14  # of 24 train rows, 7 are large with a bar and 7 neither
@@ -132,7 +134,7 @@ def given(monkeypatch):
 def test_a_balanced_attribute_says_nothing_of_the_target(source, tmp_path, given):
     # Of the train rows, 7 and 6 are large with and without a bar, 4 and 7 small; of the val rows, 3, 4, 3 and 2.
     config = ClassifierConfig(targets=("Large",), width=8, batch=8)
-    report = train_classifier(source, config, Budget(steps=1), tmp_path / "out", balance="Bar")
+    report = train_classifier(source, config, Job(Budget(steps=1), tmp_path / "out"), balance="Bar")
     record = json.loads((tmp_path / "out" / "training.json").read_text())
     assert record["balance"] == "Bar"
     assert record["data"]["rows"] == 16
@@ -149,7 +151,7 @@ def test_a_balanced_attribute_says_nothing_of_the_target(source, tmp_path, given
 
 def test_the_first_target_is_balanced_after_unknown_rows_are_left_out(source, tmp_path, given):
     config = ClassifierConfig(targets=("Bright", "Large"), width=8, batch=8, seed=3)
-    train_classifier(source, config, Budget(steps=1), tmp_path / "out", balance="Bar")
+    train_classifier(source, config, Job(Budget(steps=1), tmp_path / "out"), balance="Bar")
     ((_, labels),) = given
     assert labels.shape[1] == 2
     assert not np.isnan(labels[:, 0]).any()
@@ -157,16 +159,16 @@ def test_the_first_target_is_balanced_after_unknown_rows_are_left_out(source, tm
 
 
 def test_without_balance_every_row_is_used(source, tmp_path, given):
-    train_classifier(source, SMALL, Budget(steps=1), tmp_path / "out")
+    train_classifier(source, SMALL, Job(Budget(steps=1), tmp_path / "out"))
     assert len(given[0][0]) == 24
     assert json.loads((tmp_path / "out" / "training.json").read_text())["balance"] is None
 
 
 def test_what_cannot_be_balanced(source, tmp_path):
     with pytest.raises(UserError, match="'Large' and 'Bar' cannot be balanced"):
-        train_classifier(changed(source, where="Bar=1"), SMALL, Budget(steps=1), tmp_path / "out", balance="Bar")
+        train_classifier(changed(source, where="Bar=1"), SMALL, Job(Budget(steps=1), tmp_path / "out"), balance="Bar")
     with pytest.raises(UserError, match="no column 'Age'"):
-        train_classifier(source, SMALL, Budget(steps=1), tmp_path / "out", balance="Age")
+        train_classifier(source, SMALL, Job(Budget(steps=1), tmp_path / "out"), balance="Age")
 
 
 @pytest.mark.parametrize("where", ["Colour=1", "Bar", "Bar=", "Bar=1&", "Bar=1&Colour=1", "Bar=1|Colour=1"])
@@ -182,13 +184,13 @@ def test_a_filter_that_leaves_nothing(source):
 
 def test_a_classifier_needs_train_and_val(source, tmp_path):
     with pytest.raises(UserError, match="rows in both 'train' and 'val'"):
-        train_classifier(changed(source, where="split=train,test"), SMALL, Budget(steps=1), tmp_path / "out")
+        train_classifier(changed(source, where="split=train,test"), SMALL, Job(Budget(steps=1), tmp_path / "out"))
 
 
 def test_an_exaggerator_needs_train_rows(source, tmp_path):
     with pytest.raises(UserError, match="train"):
         train_exaggerator(
-            changed(source, where="split=val"), AreaBox(), small_config(), FEW, Budget(steps=1), tmp_path / "out",
+            changed(source, where="split=val"), AreaBox(), small_config(), FEW, Job(Budget(steps=1), tmp_path / "out"),
             target="Large",
         )  # fmt: skip
 
@@ -201,7 +203,7 @@ def test_a_target_without_a_label_in_val_is_a_sentence_or_a_number(source, label
     config = ClassifierConfig(targets=("Large", "Rare"), width=8, batch=8)
     said = ""
     try:
-        train_classifier(changed(source, labels=tmp_path / "rare.csv"), config, Budget(steps=1), tmp_path / "out")
+        train_classifier(changed(source, labels=tmp_path / "rare.csv"), config, Job(Budget(steps=1), tmp_path / "out"))
     except UserError as fault:
         said = str(fault)
     if not said:
@@ -215,7 +217,7 @@ def test_a_gate_learns_the_studys_own_pictures(source, tmp_path):
     (tmp_path / "noise").mkdir()
     for i in range(40):
         Image.fromarray(rng.integers(0, 256, (32, 32), dtype=np.uint8)).save(tmp_path / "noise" / f"{i}.png")
-    result = train_gate(source, (tmp_path / "noise",), Budget(steps=3), tmp_path / "out")
+    result = train_gate(source, (tmp_path / "noise",), Job(Budget(steps=3), tmp_path / "out"))
     gate = load_classifier(tmp_path / "out" / "gate.safetensors")
     assert gate.targets == ("in_domain",)
     assert 0 < result["threshold"] < 1

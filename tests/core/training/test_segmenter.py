@@ -16,9 +16,11 @@ from core.evaluation.segmentation import dice
 from core.networks.store import load_segmenter
 from core.networks.unet import UNetConfig
 from core.training import segmenter
+from core.training.job import Job
 from core.training.loop import Budget, run
-from core.training.recipes import Source, train_segmenter
+from core.training.recipes import train_segmenter
 from core.training.segmenter import SegmenterTrainer, SegmenterTraining, soft_dice_loss
+from core.training.source import Source
 
 CPU = torch.device("cpu")
 SHAPE = UNetConfig(32, ("disc", "ground"), 1, 4, 2)
@@ -235,10 +237,8 @@ def source(labelled_folder, tmp_path):
 
 def test_a_segmenter_and_its_record(source, drawn_hearts, tmp_path):
     heard = []
-    outcome = train_segmenter(
-        source, drawn_hearts, ("heart", "lungs"), 4, SegmenterTraining(batch=2, seed=3), Budget(steps=2),
-        tmp_path / "out", progress=lambda i, n, numbers: heard.append((i, n)),
-    )  # fmt: skip
+    job = Job(Budget(steps=2), tmp_path / "out", progress=lambda i, n, numbers: heard.append((i, n)))
+    outcome = train_segmenter(source, drawn_hearts, ("heart", "lungs"), 4, SegmenterTraining(batch=2, seed=3), job)
     assert (outcome.steps, outcome.stop) == (2, "finished")
     assert heard == [(1, 2), (2, 2)]
     network = load_segmenter(tmp_path / "out" / "segmenter.safetensors")
@@ -258,7 +258,7 @@ def test_it_is_given_train_pictures_with_their_masks(source, drawn_hearts, tmp_p
     trainer = recipes.SegmenterTrainer
     monkeypatch.setattr(recipes, "SegmenterTrainer", lambda *given: seen.append(given) or trainer(*given))
     train_segmenter(
-        source, drawn_hearts, ("heart", "lungs"), 4, SegmenterTraining(batch=2), Budget(steps=1), tmp_path / "out"
+        source, drawn_hearts, ("heart", "lungs"), 4, SegmenterTraining(batch=2), Job(Budget(steps=1), tmp_path / "out")
     )
     _, _, images, masks, _ = seen[0]
     rows = [i for i in range(48) if i % 4 < 2 and i not in (0, 4)]  # the train rows
@@ -277,7 +277,7 @@ def test_it_is_given_train_pictures_with_their_masks(source, drawn_hearts, tmp_p
 def test_mistakes_of_the_recipe(source, drawn_hearts, tmp_path):
     def refuse(what, organs=("heart",), source=source, masks=drawn_hearts):
         with pytest.raises(UserError, match=what):
-            train_segmenter(source, masks, organs, 4, SegmenterTraining(), Budget(steps=1), tmp_path / "out")
+            train_segmenter(source, masks, organs, 4, SegmenterTraining(), Job(Budget(steps=1), tmp_path / "out"))
 
     changed = source.__dict__
     refuse(r"masks\.csv needs the columns 'file' and 'spleen'", ("heart", "spleen"))
