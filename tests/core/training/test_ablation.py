@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -164,9 +165,9 @@ def test_an_interrupted_cell_gets_what_is_left_of_its_minutes(make_bench, no_mea
     budgets = []
     train = module.train_exaggerator
 
-    def noted(source, f, shape, training, budget, *args, **options):
-        budgets.append(budget.minutes)
-        return train(source, f, shape, training, Budget(steps=3), *args, **options)
+    def noted(source, f, shape, training, job, *, target):
+        budgets.append(job.budget.minutes)
+        return train(source, f, shape, training, replace(job, budget=Budget(steps=3)), target=target)
 
     monkeypatch.setattr(module, "train_exaggerator", noted)
     bench = make_bench(Budget(minutes=5))
@@ -202,11 +203,11 @@ def test_a_cell_that_diverges_is_a_result(make_bench, no_measuring, steps, tmp_p
 def test_weights_that_are_no_numbers_are_not_measured(make_bench, no_measuring, monkeypatch, tmp_path):
     train = module.train_exaggerator
 
-    def broken(source, f, shape, training, budget, folder, **options):
-        outcome = train(source, f, shape, training, budget, folder, **options)
-        network = load_exaggerator(folder / "exaggerator.safetensors")
+    def broken(source, f, shape, training, job, *, target):
+        outcome = train(source, f, shape, training, job, target=target)
+        network = load_exaggerator(job.out / "exaggerator.safetensors")
         next(network.parameters()).fill_(float("nan"))
-        save_exaggerator(network, folder / "exaggerator.safetensors", target="Large")
+        save_exaggerator(network, job.out / "exaggerator.safetensors", target=target)
         return outcome
 
     monkeypatch.setattr(module, "train_exaggerator", broken)
