@@ -13,6 +13,7 @@ adds up those of the borders it crosses (the ordinal idea of the paper's Eq. 4, 
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
@@ -40,7 +41,8 @@ class ExaggeratorConfig:
     """Shape of the network.
 
     shift is the greatest displacement as a fraction of the side (0: none); `field` is the side of the grid the
-    displacement lives on. `skips` hands encoder features to the decoder (the paper has none).
+    displacement lives on; `blur` is the standard deviation, in cells, of the Gaussian that smooths the displacement
+    and the finest band. `skips` hands encoder features to the decoder (the paper has none).
     """
 
     head: str = "morph"
@@ -53,6 +55,7 @@ class ExaggeratorConfig:
     field: int = 32
     bands: tuple[Band, ...] = (Band(16, 0.3),)
     skips: bool = True
+    blur: float = 1.0
 
     @staticmethod
     def from_dict(values: dict[str, Any]) -> ExaggeratorConfig:
@@ -126,7 +129,7 @@ class Exaggerator(nn.Module):
             self.out_image = nn.Conv2d(base, config.channels * 4, 3, padding=1)  # four sub-pixels: S/2 -> S
             if config.head == "residual":
                 nn.init.normal_(self.out_image.weight, std=0.02)
-        self.register_buffer("smoothing", _gaussian(1.0), persistent=False)
+        self.register_buffer("smoothing", _gaussian(config.blur), persistent=False)
 
     def encode(self, x: Tensor) -> list[Tensor]:
         """E(x): features from fine to coarse; the last, [N, D, S/16, S/16], is the embedding."""
@@ -189,9 +192,9 @@ class Exaggerator(nn.Module):
         return Change((warp(x, displacement) + residual).clamp(0, 1), displacement, residual)
 
     def _smoothed(self, field: Tensor) -> Tensor:
-        channels = field.shape[1]
-        kernel = self.smoothing.expand(channels, 1, 5, 5)
-        return F.conv2d(F.pad(field, (2, 2, 2, 2), mode="replicate"), kernel, groups=channels)
+        channels, taps = field.shape[1], self.smoothing.shape[-1]
+        kernel = self.smoothing.expand(channels, 1, taps, taps)
+        return F.conv2d(F.pad(field, (taps // 2,) * 4, mode="replicate"), kernel, groups=channels)
 
     def forward(self, x: Tensor, origin: Tensor, wanted: Tensor) -> Change:
         """x: [N, C, S, S]; origin, wanted: [N] probabilities f(x) and f(x) + delta."""
@@ -239,7 +242,8 @@ def enlarge(field: Tensor, height: int, width: int) -> Tensor:
 
 
 def _gaussian(sigma: float) -> Tensor:
-    taps = torch.exp(-0.5 * (torch.arange(-2, 3) / sigma) ** 2)
+    reach = math.ceil(2 * sigma)
+    taps = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma) ** 2)
     kernel = torch.outer(taps, taps)
     return (kernel / kernel.sum())[None, None]
 

@@ -34,14 +34,11 @@ from core.training.source import Source
 from core.training.translator import TranslatorTrainer, TranslatorTraining
 from core.training.vae_infill import VaeInfillTrainer
 
-# What worked best on each modality (README, design notes). Faces need fine bands for teeth and lips; hearts do not.
+# What worked best on each modality (README, design notes). Faces need a fine band for lips and teeth, blurred against
+# the stripes a decoder draws, and little colour; hearts do not.
 SHAPES = {
     "chest": ExaggeratorConfig(channels=1, bands=(Band(16, 0.3),)),
-    "face": ExaggeratorConfig(
-        channels=3,
-        shift=0.05,
-        bands=(Band(16, 0.12), Band(32, 0.25), Band(64, 0.3), Band(16, 0.06, colour=True)),
-    ),
+    "face": ExaggeratorConfig(channels=3, shift=0.05, bands=(Band(64, 0.4), Band(16, 0.08, colour=True)), blur=1.5),
 }
 
 

@@ -202,6 +202,22 @@ def test_without_shift_nothing_moves(x):
     assert not network(x, torch.zeros(4), torch.ones(4)).displacement.any()
 
 
+@pytest.mark.parametrize("period", [2, 4])
+def test_the_blur_keeps_stripes_out_of_the_finest_band(period):
+    """A decoder that upsamples tends to draw stripes of two and four pixels; teeth are wider."""
+    columns = torch.arange(32)
+    stripes = (columns // (period // 2) % 2 * 2.0 - 1).expand(1, 1, 32, 32)
+    broad = (columns // 8 % 2 * 2.0 - 1).expand(1, 1, 32, 32)
+    narrow, wide = (Exaggerator(small_config(bands=(Band(32, 0.3),), blur=blur)) for blur in (1.0, 1.5))
+
+    def left(network: Exaggerator, field: torch.Tensor) -> float:
+        return float(network._smoothed(field)[..., 8:-8].abs().amax())
+
+    assert left(wide, stripes) < 0.12
+    assert left(wide, stripes) < 0.6 * left(narrow, stripes)
+    assert left(wide, broad) > 0.9
+
+
 def test_a_grey_band_leaves_the_colour_alone():
     network = shaken(Exaggerator(small_config("morph", channels=3, bands=(Band(8, 0.3), Band(32, 0.1)))))
     change = network(torch.rand(2, 3, 32, 32), torch.zeros(2), torch.ones(2))
