@@ -30,7 +30,9 @@ def evaluate(
         int, typer.Option(help="At most so many for what is costly: knobs, faces, infills, masks, maps.")
     ] = 500,
     heads: Annotated[str, typer.Option(help="Comma-separated: only these heads of the knobs; by default all.")] = "",
-    targets: Annotated[str, typer.Option(help="Comma-separated: targets of the masks; by default the first.")] = "",
+    targets: Annotated[
+        str, typer.Option(help="Comma-separated: targets of the knobs (all by default) and masks (the first).")
+    ] = "",
     masks: Annotated[
         Path | None, typer.Option(help="Folder with masks.csv (file, heart) and heart masks, for `masks`.")
     ] = None,

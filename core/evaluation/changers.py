@@ -10,10 +10,10 @@ from core.explainers.xgem import Xgem
 from core.studies.study import Study
 
 
-def knobs_of(study: Study, heads: tuple[str, ...] = ()) -> Iterator[tuple[str, Changer]]:
-    """(target, knob) for every checkpoint, or for those whose head is in `heads`."""
+def knobs_of(study: Study, heads: tuple[str, ...] = (), targets: tuple[str, ...] = ()) -> Iterator[tuple[str, Changer]]:
+    """(target, knob) for every checkpoint, or for those whose head is in `heads` and whose target in `targets`."""
     for entry in study.settings.get("knob", []):
-        if not heads or entry["head"] in heads:
+        if (not heads or entry["head"] in heads) and (not targets or entry["target"] in targets):
             yield entry["target"], Knob(study.exaggerator(entry["target"], entry["head"]))
 
 

@@ -25,8 +25,8 @@ class Options:
     """What may be chosen about an evaluation.
 
     pictures: at most so many of the split for the costly measures; heads: only these heads of the knobs, 'xgem' and
-    'latent-shift' among them, by default all; targets: of the masks, by default the study's first, and of the last two,
-    by default those with a knob; negatives: folders of other pictures for the gate;
+    'latent-shift' among them, by default all; targets: of the masks, by default the study's first, and of the knobs and
+    what they are compared with, by default all that have one; negatives: folders of other pictures for the gate;
     masks: folder of heart masks, see `organ_masks`; speed: preset of the mask explainers.
     """
 

@@ -67,7 +67,7 @@ def measure_gate(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> N
 def measure_knobs(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> None:
     """Every knob's compatibility with f, the witness's following, cycle, closeness, Fréchet distances."""
     study, options = cohort.study, cohort.options
-    for target, changer in knobs_of(study, options.heads):
+    for target, changer in knobs_of(study, options.heads, options.targets):
         chosen = cohort.choose(target, options.pictures)
         result = knob_report(
             changer, study.blackbox(target), study.witness(target), study.features(), cohort.images[chosen],
@@ -82,7 +82,7 @@ def measure_identity(cohort: Cohort, metrics: Metrics, out: Path, write: Write) 
     study = cohort.study
     if study.modality != "face":
         return
-    for target, changer in knobs_of(study, cohort.options.heads):
+    for target, changer in knobs_of(study, cohort.options.heads, cohort.options.targets):
         if changer.head == study.heads(target)[0]:
             result = identity_report(cohort, changer, target, cohort.progress(f"identity {target}"))
             metrics.setdefault("identity", {})[target] = cohort.about | result

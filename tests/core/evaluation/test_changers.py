@@ -108,6 +108,8 @@ def test_verification_takes_any_changer(monkeypatch):
 def test_all_knobs_or_those_that_are_named(study):
     assert [(t, c.head) for t, c in knobs_of(study)] == [("Large", "morph"), ("Large", "paper")]
     assert [c.head for _, c in knobs_of(study, ("paper",))] == ["paper"]
+    assert len(list(knobs_of(study, targets=("Large",)))) == 2
+    assert not list(knobs_of(study, targets=("Bright",)))
 
 
 def test_rivals_need_an_autoencoder(study, toy_study):
