@@ -38,7 +38,10 @@ def evaluate(
     ] = None,
     preset: Annotated[str, typer.Option(help="quick or paper: steps of the mask explainers.")] = "quick",
     negatives: Annotated[
-        list[Path] | None, typer.Option(help="Folder of other pictures for the gate; repeatable.")
+        list[Path] | None, typer.Option(help="Folder of other pictures the gate was trained against; repeatable.")
+    ] = None,
+    unseen: Annotated[
+        list[Path] | None, typer.Option(help="Folder of pictures of a kind the gate never met; repeatable.")
     ] = None,
     cache: Annotated[Path | None, typer.Option(help="Where decoded pictures are kept; default: inside --out.")] = None,
     engine: Annotated[
@@ -60,8 +63,9 @@ def evaluate(
     metrics = evaluate_study(
         open_study(study), open_table(data, labels, missing_ok=True), out,
         measures=_names(measure) or MEASURES,
-        split=split, pictures=pictures, heads=_names(heads), negatives=tuple(negatives or ()), cache=cache, seed=seed,
-        targets=_names(targets), masks=masks, speed=preset, engine=engine, address=address, report=bar.named,
+        split=split, pictures=pictures, heads=_names(heads), targets=_names(targets), cache=cache, seed=seed,
+        negatives=tuple(negatives or ()), unseen=tuple(unseen or ()), masks=masks, speed=preset,
+        engine=engine, address=address, report=bar.named,
     )  # fmt: skip
     bar.close()
     if as_json:

@@ -20,21 +20,22 @@ def folder_images(
     modality: str,
     size: int,
     *,
-    split: str,
+    split: str | None,
     most: int,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
     """[N, C, size, size] uint8: at most `most` pictures of one split ('train': eight of ten names, 'val', 'test').
 
-    The split goes by a hash of the file name, so it is the same wherever it is asked. Raises UserError for a
-    folder without pictures.
+    The split goes by a hash of the file name, so it is the same wherever it is asked; None takes all.
+    Raises UserError for a folder without pictures.
     """
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _KINDS)
     if not files:
         raise UserError(f"There are no pictures in {folder}.")
     names = ["train"] * 8 + ["val", "test"]
-    files = [p for p in files if names[int(hashlib.sha256(p.name.encode()).hexdigest(), 16) % 10] == split]
+    if split is not None:
+        files = [p for p in files if names[int(hashlib.sha256(p.name.encode()).hexdigest(), 16) % 10] == split]
     order = np.random.default_rng(seed).permutation(len(files))[:most]
     if not len(order):
         raise UserError(f"There are no pictures in {folder} that fall into the split '{split}'; add more.")

@@ -26,8 +26,9 @@ class Options:
 
     pictures: at most so many of the split for the costly measures; heads: only these heads of the knobs, 'xgem' and
     'latent-shift' among them, by default all; targets: of the masks, by default the study's first, and of the knobs and
-    what they are compared with, by default all that have one; negatives: folders of other pictures for the gate;
-    masks: folder of heart masks, see `organ_masks`; speed: preset of the mask explainers.
+    what they are compared with, by default all that have one; negatives: folders of other pictures for the gate, which
+    learned from their `train` part; unseen: folders of kinds it never met; masks: folder of heart masks, see
+    `organ_masks`; speed: preset of the mask explainers.
     """
 
     split: str = "test"
@@ -35,6 +36,7 @@ class Options:
     heads: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     negatives: tuple[Path, ...] = ()
+    unseen: tuple[Path, ...] = ()
     masks: Path | None = None
     speed: str = "quick"
     seed: int = 0

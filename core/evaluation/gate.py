@@ -19,6 +19,7 @@ def gate_report(
     study: Study,
     inside: np.ndarray,
     negatives: tuple[Path, ...],
+    unseen: tuple[Path, ...] = (),
     *,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -27,8 +28,9 @@ def gate_report(
     """False alarms on the study's own test pictures, and the share of each negative folder's test part caught.
 
     inside: [N], the gate's answers to the study's own. Negative folders are split by a hash of the file name; their
-    `test` tenth counts (all of a folder with fewer than 300 pictures was split the same way in training). Colour is
-    not looked at here: pictures are judged as the network sees them, so the gate in use catches more.
+    `test` tenth counts (all of a folder with fewer than 300 pictures was split the same way in training). Of unseen
+    folders, kinds that the gate was not trained against, all pictures count. Colour is not looked at here: pictures
+    are judged as the network sees them, so the gate in use catches more.
     """
     settings = study.settings["gate"]
     gate = load_classifier(study.folder / settings["file"]).target("in_domain")
@@ -46,9 +48,10 @@ def gate_report(
         "false_alarms": {"n": len(inside), "share": round(float((inside < threshold).mean()), 4)},
         "caught": {},
     }
-    for folder in negatives:
+    for folder in (*negatives, *unseen):
+        met = folder in negatives
         images = folder_images(
-            folder, study.modality, study.size, split="test", most=most, seed=seed, progress=progress
+            folder, study.modality, study.size, split="test" if met else None, most=most, seed=seed, progress=progress
         )
         outside = score(images)
         labels = np.concatenate([np.ones(len(inside)), np.zeros(len(outside))])
@@ -56,5 +59,6 @@ def gate_report(
             "n": len(outside),
             "share": round(float((outside < threshold).mean()), 4),
             "auc": round(auc(labels, np.concatenate([inside, outside])), 4),
+            "met": met,
         }
     return report

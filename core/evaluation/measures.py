@@ -58,8 +58,8 @@ def measure_gate(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> N
     if "gate" in cohort.study.settings:
         options = cohort.options
         metrics["gate"] = cohort.about | gate_report(
-            cohort.study, cohort.answers.of("gate", "in_domain"), options.negatives, seed=options.seed,
-            progress=cohort.progress("gate"),
+            cohort.study, cohort.answers.of("gate", "in_domain"), options.negatives, options.unseen,
+            seed=options.seed, progress=cohort.progress("gate"),
         )  # fmt: skip
         write()
 

@@ -66,7 +66,9 @@ def _gate(metrics: dict[str, Any]) -> str:
     if not gate:
         return ""
     rows = [["its own (false alarms)", str(gate["false_alarms"]["n"]), f"{gate['false_alarms']['share']:.1%}"]]
-    rows += [[f"{name} (caught)", str(r["n"]), f"{r['share']:.1%}"] for name, r in gate["caught"].items()]
+    for name, r in gate["caught"].items():
+        kind = "caught" if r.get("met", True) else "caught; a kind it never met"
+        rows.append([f"{name} ({kind})", str(r["n"]), f"{r['share']:.1%}"])
     return table(["gate: pictures", "n", "turned away"], rows)
 
 

@@ -34,6 +34,7 @@ def test_every_picture_is_in_one_split(folder):
     parts = [greys(folder, split) for split in ("train", "val", "test")]
     assert sorted(i for part in parts for i in part) == list(range(60))
     assert len(parts[0]) > 36
+    assert sorted(greys(folder, None)) == list(range(60))
 
 
 def test_the_split_goes_by_the_name_alone(folder, tmp_path):

@@ -16,6 +16,7 @@ from core.data.table import read_table
 from core.errors import UserError
 from core.evaluation.cohort import commit
 from core.evaluation.study import evaluate_study
+from core.evaluation.summary import page
 from core.images.read import read_picture
 from core.studies import Study
 
@@ -121,17 +122,21 @@ def test_the_gate_is_measured_on_its_own_and_on_others(study_folder, labelled_fo
     text = STUDY + '\n[gate]\nfile = "gate.safetensors"\nthreshold = 0.5\n'
     (tmp_path / "toy" / "study.toml").write_text(text)
     (tmp_path / "noise").mkdir()
+    (tmp_path / "strange").mkdir()
     rng = np.random.default_rng(0)
     for i in range(30):
         Image.fromarray(rng.integers(0, 256, (32, 32), dtype=np.uint8)).save(tmp_path / "noise" / f"{i}.png")
+        Image.fromarray(rng.integers(0, 99, (32, 32), dtype=np.uint8)).save(tmp_path / "strange" / f"{i}.png")
     metrics = evaluate_study(
         Study(tmp_path / "toy"), read_table(*labelled_folder), tmp_path, measures=("gate",),
-        negatives=(tmp_path / "noise",), cache=cache,
+        negatives=(tmp_path / "noise",), unseen=(tmp_path / "strange",), cache=cache,
     )  # fmt: skip
     gate = metrics["gate"]
     assert gate["false_alarms"]["n"] == 12
-    assert gate["caught"].keys() == {"noise"}
-    assert gate["caught"]["noise"]["n"] >= 1
+    assert gate["caught"].keys() == {"noise", "strange"}
+    assert 1 <= gate["caught"]["noise"]["n"] < 10  # of what it was trained against, the part it did not see
+    assert gate["caught"]["strange"]["n"] == 30
+    assert "strange (caught; a kind it never met) | 30" in page(metrics)
     assert 0 <= gate["caught"]["noise"]["auc"] <= 1
 
 
