@@ -21,7 +21,7 @@ CURVES = ("probability", "decision", "accuracy")
 def measure_saliency(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> None:
     """Every knob's first head as a saliency map beside others, by deletion with noise; CSV and PNG beside."""
     study, options = cohort.study, cohort.options
-    for target in study.knobs:
+    for target in [t for t in study.knobs if not options.targets or t in options.targets]:
         chosen = cohort.choose(target, min(options.pictures, PICTURES))
         if not len(chosen):
             continue
