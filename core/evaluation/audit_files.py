@@ -13,8 +13,6 @@ from core.studies.lines import counted
 
 FEW = 20  # pictures: with fewer an interval spans most of what there is to find
 
-_WORDS = {"more": "more", "less": "less"}
-
 
 def audit_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
     """One row a classifier, end and group, with the controls as groups of their own."""
@@ -77,17 +75,23 @@ def verdict(report: dict[str, Any]) -> list[str]:
         for name, size in first["groups"].items()
         if not size
     ]
+    floors = {name: share(found["unchanged"]) for name, found in report["classifiers"].items()}
+    if len(set(floors.values())) == 1:
+        lines.append(f"The oracle is wrong about {next(iter(floors.values()))} of the unchanged pictures.")
+    else:
+        lines += [
+            f"{name}: the oracle is wrong about {floor} of the unchanged pictures." for name, floor in floors.items()
+        ]
     for name, found in report["classifiers"].items():
-        lines.append(f"{name}: the oracle is wrong about {share(found['unchanged'])} of the unchanged pictures.")
-        lines += [_line(name, end, found, target, attribute) for end in ENDS]
+        lines += _lines(name, found, target, attribute)
     for pair, compared in report["compared"].items():
-        for end in ENDS:
-            ratio = compared[end]["ratio"]
-            if ratio["value"] is not None:
-                lines.append(
-                    f"{pair}, asked for {_WORDS[end]}: {ratio['value']:.1f} times as many flips "
-                    f"({ratio['low']:.1f} to {ratio['high']:.1f})."
-                )
+        times = [
+            f"{ratio['value']:.1f} times as many flips ({ratio['low']:.1f} to {ratio['high']:.1f}) when asked for {end}"
+            for end in ENDS
+            if (ratio := compared[end]["ratio"])["value"] is not None
+        ]
+        if times:
+            lines.append(f"{pair}: {', '.join(times)}.")
     lines.append(
         "This covers one attribute as one network reads it, on these pictures, turned by this knob. What was not "
         "tested may still be there."
@@ -103,14 +107,35 @@ def _group(name: str, attribute: str, positive: str | None) -> str:
     return f"{attribute}={value}" + (f" ({positive})" if positive and value == "1" else "")
 
 
-def _line(name: str, end: str, found: dict[str, Any], target: str, attribute: str) -> str:
-    part = found[end]
-    flipped, own = part["flipped"], found["unchanged"]
-    asked = f"{name}: asked for {_WORDS[end]} {target}, {attribute} changed in {share(flipped)} of the explanations"
-    if flipped["low"] > own["high"]:
-        return f"{asked}, more than the oracle's errors explain: this classifier's answer goes with {attribute}."
-    if part["reached"]["value"] < 0.5:
-        return f"{asked}; but the knob got there in only {share(part['reached'])} of them, so this says little."
-    if found["n"] < FEW:
-        return f"{asked}; so few pictures cannot tell that from the oracle's errors."
-    return f"{asked}, not more than the oracle's errors explain."
+def _lines(name: str, found: dict[str, Any], target: str, attribute: str) -> list[str]:
+    """One sentence where the same may be said of both ends, else one an end."""
+    kinds = [_kind(found, end) for end in ENDS]
+    same = len(set(kinds)) == 1
+    reached = [share(found[end]["reached"]) for end in ENDS]
+    if same:
+        reached = [" and ".join(reached)]
+    ends = [
+        {
+            "beyond": f", {'both ' * same}more than the oracle's errors explain: this classifier's answer goes with "
+            f"{attribute}",
+            "short": f"; but the knob got there in only {got} of them, so this says little",
+            "few": "; so few pictures cannot tell that from the oracle's errors",
+            "within": f", {'neither' if same else 'not'} more than the oracle's errors explain",
+        }[kind]
+        for kind, got in zip(kinds, reached, strict=False)
+    ]
+    said = [f"asked for {end} {target}, {attribute} changed in {share(found[end]['flipped'])}" for end in ENDS]
+    said[0] += " of the explanations"
+    if same:
+        return [f"{name}: {', '.join(said)}{ends[0]}."]
+    said[1] += " of the explanations"
+    return [f"{name}: {text}{end}." for text, end in zip(said, ends, strict=True)]
+
+
+def _kind(found: dict[str, Any], end: str) -> str:
+    """What may be said of one end; flips beyond the oracle's errors count even where the knob did not get there."""
+    if found[end]["flipped"]["low"] > found["unchanged"]["high"]:
+        return "beyond"
+    if found[end]["reached"]["value"] < 0.5:
+        return "short"
+    return "few" if found["n"] < FEW else "within"

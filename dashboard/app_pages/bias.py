@@ -1,6 +1,7 @@
 """Bias check: does turning a knob turn something that should not matter?"""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import UserError
 from core.evaluation.audit import MAIN
@@ -10,23 +11,27 @@ from core.studies.lines import label
 from core.studies.study import Study
 from dashboard.parts import address, bias, cohort, studies, upload
 from dashboard.parts.choice import has_oracle
-from dashboard.parts.opening import open_picture
+from dashboard.parts.opening import choose_in_bar, picture_of
 from dashboard.parts.words import percent
 
 VIEWS = {"picture": "This picture", "measured": "What was measured", "cohort": "Your own cohort"}
+PURPOSE = (
+    "Open a picture to see whether turning a knob also turns something that should not matter, such as what another "
+    f"network reads as sex. “{VIEWS['measured']}” and “{VIEWS['cohort']}” need no picture."
+)
 
 
 def main() -> None:
     """The whole page; every mistake of the user ends in one sentence."""
     try:
-        opened = open_picture(has_oracle)
-        if opened is not None:
-            check(*opened)
+        study, bar = choose_in_bar(has_oracle)
+        if study is not None:
+            check(study, bar)
     except UserError as fault:
         st.error(str(fault))
 
 
-def check(study: Study, place: upload.Place) -> None:
+def check(study: Study, bar: DeltaGenerator) -> None:
     """Which knob and which attribute; then one of three views."""
     first, second, third = st.columns([2.2, 1.4, 1.4], vertical_alignment="bottom")
     address.prefer("view_bias", "view", list(VIEWS))
@@ -42,7 +47,9 @@ def check(study: Study, place: upload.Place) -> None:
     )  # fmt: skip
     address.write(view=view, target=target, attribute=attribute)
     if view == "picture":
-        one_picture(study, place, target, attribute)
+        place = picture_of(study, bar, PURPOSE)
+        if place is not None:
+            one_picture(study, place, target, attribute)
     elif view == "measured":
         measured(study, target, attribute)
     else:

@@ -16,13 +16,17 @@ MODE_HELP = (
     "Calibrated: for every frame the condition is searched at which the classifier answers what was asked. "
     "As trained: the request goes to the generator as it is, and the curve shows how well it is met."
 )
+PURPOSE = (
+    "Open a picture and turn the knob: it changes until the classifier calls it more, or less, of a finding, and the "
+    "measured answer stands beside every frame."
+)
 HEAD_HELP = "How the changed picture is made: repainted (paper), added to (residual), or moved and shaded (morph)."
 
 
 def main() -> None:
     """The whole page; every mistake of the user ends in one sentence."""
     try:
-        opened = open_picture(has_knob)
+        opened = open_picture(has_knob, PURPOSE)
         if opened is not None:
             classifier_says(*opened)
     except UserError as fault:

@@ -22,11 +22,16 @@ SPEED_HELP = (
     "in the measurements below."
 )
 
+PURPOSE = (
+    "Open a picture to see which region decides: what, had it been hidden, would most have changed the answer, and "
+    "what alone would keep it, with six ways of filling in the hidden part."
+)
+
 
 def main() -> None:
     """The whole page; every mistake of the user ends in one sentence."""
     try:
-        opened = open_picture(can_answer)
+        opened = open_picture(can_answer, PURPOSE)
         if opened is not None:
             explain(*opened)
     except UserError as fault:

@@ -22,11 +22,16 @@ SCORE_HELP = (
     "first class whatever the other one is (one against all, except for the baseline)."
 )
 
+PURPOSE = (
+    "Open a picture to see why the classifier chose this class and not that one, with every baseline and every "
+    "attribution method side by side."
+)
+
 
 def main() -> None:
     """The whole page; every mistake of the user ends in one sentence."""
     try:
-        opened = open_picture(has_choice)
+        opened = open_picture(has_choice, PURPOSE)
         if opened is not None:
             compare(*opened)
     except UserError as fault:

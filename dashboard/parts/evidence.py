@@ -40,6 +40,7 @@ def knob_rows(metrics: dict[str, Any], target: str) -> list[dict[str, str]]:
                 "closeness ↑": interval(found.get("closeness"), "share"),
                 "same person ↑": interval((same or {}).get("accuracy"), "share"),
                 "f misses the request by ↓": interval(direct["error"], "number"),
+                "calibrated ↓": interval(found.get("calibrated", {}).get("error"), "fine"),
                 "independent network follows ↑": interval(direct.get("witness_ratio"), "number"),
             }
         )

@@ -17,20 +17,32 @@ from dashboard.parts.viewer import show_viewer
 CARD = Path(__file__).resolve().parent.parent / "app_pages" / "card.py"
 
 
-def open_picture(suits: Callable[[StudyInfo], bool]) -> tuple[Study, upload.Place] | None:
+def open_picture(suits: Callable[[StudyInfo], bool], purpose: str) -> tuple[Study, upload.Place] | None:
     """The study and the prepared picture to explain; None while something is left to choose, or cannot be used.
 
-    suits: which studies the page can do something with. Raises UserError for what the user should know.
+    suits: which studies the page can do something with. purpose: what the page is for, said until a picture is open.
+    Raises UserError for what the user should know.
     """
-    bar = st.container(horizontal=True, vertical_alignment="center", gap="small")
-    with bar.container():
-        study = choose_study(suits)
+    study, bar = choose_in_bar(suits)
     if study is None:
         return None
+    place = picture_of(study, bar, purpose)
+    return None if place is None else (study, place)
+
+
+def choose_in_bar(suits: Callable[[StudyInfo], bool]) -> tuple[Study | None, DeltaGenerator]:
+    """The study, and the row it was chosen in, to the end of which `picture_of` adds what can be done."""
+    bar = st.container(horizontal=True, vertical_alignment="center", gap="small")
+    with bar.container():
+        return choose_study(suits), bar
+
+
+def picture_of(study: Study, bar: DeltaGenerator, purpose: str) -> upload.Place | None:
+    """The prepared picture; None while it is left to choose, looked at, or cannot be used. As `open_picture`."""
     source = upload.chosen(study)
     address.write(sample=source.sample if source else None)
     if source is None:
-        st.markdown(f"## {study.title}\n{study.summary}")
+        st.markdown(f"## {study.title}\n{study.summary}\n\n{purpose}")
         upload.choose(study, where="page")
         return None
     picture = upload.read(source)
@@ -42,9 +54,7 @@ def open_picture(suits: Callable[[StudyInfo], bool]) -> tuple[Study, upload.Plac
         show_viewer(studies.viewer(study.modality, picture.digest, picture), key=f"viewer-{picture.digest[:24]}")
         return None
     place = upload.locate(study, picture)
-    if place is None or not upload.passes(study, place, picture):
-        return None
-    return study, place
+    return place if place is not None and upload.passes(study, place, picture) else None
 
 
 def _actions(bar: DeltaGenerator, study: Study, picture: Picture | None) -> bool:

@@ -119,6 +119,27 @@ def upload(app: AppTest, data: bytes, name: str = "cohort.zip") -> AppTest:
     return widget(app, "file_uploader", "Pictures and CSV").set_value((name, data, "application/zip")).run()
 
 
+# --- no picture yet --------------------------------------------------------------------------------------------------
+
+
+def test_without_a_picture_it_says_what_it_is_for_and_offers_one(bias):
+    app = bias(sample="")
+    assert not app.exception
+    assert "whether turning a knob also turns something that should not matter" in texts(app)
+    assert widget(app, "file_uploader", "Upload a")
+    assert len(captions(app)) == 1, "the sample to open, and no frames"
+
+
+def test_measurements_and_cohorts_need_no_picture(bias):
+    measured = bias(sample="", view="measured")
+    assert "This pair has not been measured" in texts(measured)
+    assert not measured.get("file_uploader")
+    cohort = upload(bias(sample="", view="cohort"), good_zip())
+    assert widget(cohort, "button", "Audit 6 pictures")
+    assert not measured.exception
+    assert not cohort.exception
+
+
 # --- this picture ----------------------------------------------------------------------------------------------------
 
 
@@ -236,7 +257,7 @@ def test_measurements_are_sentences_and_tables(bias, fake_study, failed):
     assert "40 pictures (20 with sex=0, 20 with sex=1)" in text
     assert ("3 pictures could not be measured" in text) is bool(failed)
     assert "this classifier's answer goes with sex" in text
-    assert "not more than the oracle's errors explain" in text
+    assert "neither more than the oracle's errors explain" in text
     assert "20.0 times as many flips" in text
     assert "What was not tested may still be there." in text
     assert no_verdict_of_innocence(text)

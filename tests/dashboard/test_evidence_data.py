@@ -21,11 +21,13 @@ def test_a_row_a_method():
     assert knob == {
         "method": "Progressive Exaggeration, morph head", "FD present ↓": "1.95", "FD absent ↓": "-",
         "FD overall ↓": "2.46", "closeness ↑": "90% (86% to 94%)", "same person ↑": "85% (81% to 89%)",
-        "f misses the request by ↓": "0.06 (0.02 to 0.10)", "independent network follows ↑": "0.70 (0.66 to 0.74)",
+        "f misses the request by ↓": "0.06 (0.02 to 0.10)", "calibrated ↓": "0.0100 (-0.0300 to 0.0500)",
+        "independent network follows ↑": "0.70 (0.66 to 0.74)",
     }  # fmt: skip
     assert rival["method"] == "xGEM"
     assert rival["same person ↑"] == "25% (21% to 29%)", "its own, which is kept beside the knob's"
-    assert [rival[k] for k in ("FD overall ↓", "closeness ↑", "independent network follows ↑")] == ["-", "-", "-"]
+    unmeasured = "FD overall ↓", "closeness ↑", "calibrated ↓", "independent network follows ↑"
+    assert [rival[k] for k in unmeasured] == ["-"] * 4
 
 
 def test_rivals_are_read_from_a_measure_of_their_own():

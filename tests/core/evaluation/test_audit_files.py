@@ -72,29 +72,52 @@ def test_the_verdict_says_who_was_measured_and_which_classifier_flips(both):
     lines = verdict(both)
     assert lines[0].startswith("60 pictures (30 with Corner Bar=0, 30 with Corner Bar=1, 30 with site=a, 30 with")
     assert "60 with attributes=z" in lines[0]  # not every column that begins so is the attribute
-    for end in ("more", "less"):
-        (biased,) = (line for line in lines if line.startswith(f"biased: asked for {end}"))
-        (fair,) = (line for line in lines if line.startswith(f"fair: asked for {end}"))
-        assert "90.0%" in biased
-        assert biased.endswith("this classifier's answer goes with Corner Bar.")
-        assert fair.endswith("not more than the oracle's errors explain.")
-    against = [line for line in lines if line.startswith("biased against fair")]
-    assert len(against) == 2
-    assert "13.5 times as many flips" in against[0]
+    assert [line.split(" (")[0] for line in lines[1:]] == [
+        "The oracle is wrong about 5.0%",
+        "biased: asked for more Very Large, Corner Bar changed in 90.0%",
+        "fair: asked for more Very Large, Corner Bar changed in 6.7%",
+        "biased against fair: 13.5 times as many flips",
+        "This covers one attribute as one network reads it, on these pictures, turned by this knob. What was not "
+        "tested may still be there.",
+    ]
+    biased, fair, against = lines[2:5]
+    assert "of the explanations, asked for less Very Large, Corner Bar changed in 90.0% (" in biased
+    assert biased.endswith(
+        ", both more than the oracle's errors explain: this classifier's answer goes with Corner Bar."
+    )
+    assert fair.endswith(", neither more than the oracle's errors explain.")
+    assert against.endswith(" when asked for less.")
+    assert against.count("13.5 times as many flips") == 2
+
+
+def test_ends_that_differ_have_a_sentence_each():
+    rows = records(0.9)
+    for row in rows:
+        row["less_oracle"] = row["oracle"]
+    more, less = (x for x in verdict(report(main=rows)) if "asked for" in x)
+    assert more.startswith("main: asked for more Very Large, Corner Bar changed in 90.0% (")
+    assert more.endswith("of the explanations, more than the oracle's errors explain: this classifier's answer goes "
+                         "with Corner Bar.")  # fmt: skip
+    assert less.startswith("main: asked for less Very Large, Corner Bar changed in 5.0% (")
+    assert less.endswith("of the explanations, not more than the oracle's errors explain.")
 
 
 def test_the_oracles_own_errors_are_said():
     (line,) = (x for x in verdict(report(main=records(0.1, wrong=0.2))) if "unchanged" in x)
     assert "20.0%" in line
+    lines = verdict(report(a=records(0.1, wrong=0.2), b=records(0.1, wrong=0.1)))
+    assert [x.split(" (")[0] for x in lines if "unchanged" in x] == [
+        "a: the oracle is wrong about 20.0%", "b: the oracle is wrong about 10.0%",
+    ]  # fmt: skip
 
 
 def test_a_knob_that_did_not_get_there_says_little():
-    lines = [x for x in verdict(report(main=records(0.0, reached=False))) if "asked for" in x]
-    assert len(lines) == 2
-    assert all(x.endswith("so this says little.") for x in lines)
+    (line,) = (x for x in verdict(report(main=records(0.0, reached=False))) if "asked for" in x)
+    assert "the knob got there in only 0.0% (0.0% to 0.0%) and 0.0% (0.0% to 0.0%) of them" in line
+    assert line.endswith("so this says little.")
     # Flips beyond the oracle's errors count even so.
-    lines = [x for x in verdict(report(main=records(0.9, reached=False))) if "asked for" in x]
-    assert all("goes with" in x for x in lines)
+    (line,) = (x for x in verdict(report(main=records(0.9, reached=False))) if "asked for" in x)
+    assert "goes with" in line
 
 
 def test_empty_groups_and_failures_are_said():
@@ -150,7 +173,7 @@ def test_so_few_pictures_cannot_tell(both):
     few = both | {"classifiers": {"fair": found | {"n": 19}}, "compared": {}}
     assert [line.split("; ")[-1] for line in verdict(few) if "asked for" in line] == [
         "so few pictures cannot tell that from the oracle's errors."
-    ] * 2
+    ]
 
 
 def test_the_attribute_is_named_where_its_name_is_known():
