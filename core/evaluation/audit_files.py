@@ -9,7 +9,7 @@ from typing import Any
 from core.evaluation.confounding import ENDS
 from core.evaluation.plot import interval_chart
 from core.evaluation.tables import share
-from core.studies.lines import counted
+from core.studies.lines import counted, label
 
 FEW = 20  # pictures: with fewer an interval spans most of what there is to find
 
@@ -20,6 +20,7 @@ def audit_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
     for name, found in report["classifiers"].items():
         for end in ENDS:
             part = found[end]
+            before = {"all": found["unchanged"]["value"], **found["unchanged_groups"]}
             groups = {
                 "all": (found["n"], part["flipped"]),
                 **{g: (found["groups"][g], v) for g, v in part["groups"].items()},
@@ -29,9 +30,10 @@ def audit_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
             rows += [
                 {
                     "classifier": name, "asked for": end, "group": group, "n": n, "flipped": v["value"],
-                    "low": v["low"], "high": v["high"],
+                    "low": v["low"], "high": v["high"], "before": before.get(group),
                     "reached": part["reached"]["value"] if group == "all" else None,
                     "oracle says 1": part["oracle_positive"]["value"] if group == "all" else None,
+                    "oracle said 1": found["query"]["oracle_positive"] if group == "all" else None,
                 }
                 for group, (n, v) in groups.items()
             ]  # fmt: skip
@@ -60,18 +62,18 @@ def write_plot(report: dict[str, Any], path: Path) -> None:
 
 def verdict(report: dict[str, Any]) -> list[str]:
     """Plain sentences. None says that there is no bias: only what was tested, on whom, and what was seen."""
-    target, attribute = report["target"].replace("_", " "), report["attribute"].replace("_", " ")
+    target, attribute = label(report["target"]), label(report["attribute"])
     first = next(iter(report["classifiers"].values()))
     positive = report.get("positive")
-    sizes = ", ".join(f"{size} with {_group(name, attribute, positive)}" for name, size in first["groups"].items())
-    lines = [f"{counted(report['n'], 'picture')} ({sizes}); knob '{target}', oracle '{attribute}'."]
+    sizes = ", ".join(f"{size} {group_words(name, attribute, positive)}" for name, size in first["groups"].items())
+    lines = [f"{counted(report['n'], 'picture')}: {sizes}. The knob turns {target}, the oracle reads {attribute}."]
     failed = report.get("failed", 0)
     failed = failed if isinstance(failed, int) else len(failed)  # a metrics.json keeps their number alone
     if failed:
         listed = "is" if failed == 1 else "are"
         lines.append(f"{counted(failed, 'picture')} could not be measured and {listed} listed in audit.json.")
     lines += [
-        f"No picture with {_group(name, attribute, positive)} was there, so nothing is known of those."
+        f"No picture was {group_words(name, attribute, positive)}, so nothing is known of those."
         for name, size in first["groups"].items()
         if not size
     ]
@@ -83,7 +85,7 @@ def verdict(report: dict[str, Any]) -> list[str]:
             f"{name}: the oracle is wrong about {floor} of the unchanged pictures." for name, floor in floors.items()
         ]
     for name, found in report["classifiers"].items():
-        lines += _lines(name, found, target, attribute)
+        lines += _lines(name, found, report)
     for pair, compared in report["compared"].items():
         times = [
             f"{ratio['value']:.1f} times as many flips ({ratio['low']:.1f} to {ratio['high']:.1f}) when asked for {end}"
@@ -99,30 +101,34 @@ def verdict(report: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _group(name: str, attribute: str, positive: str | None) -> str:
-    """A group's name for people: 'Male=0', 'Male=1 (male)', 'Young=1'."""
-    if not name.startswith("attribute="):
-        return name
-    value = name.removeprefix("attribute=")
-    return f"{attribute}={value}" + (f" ({positive})" if positive and value == "1" else "")
+def group_words(name: str, attribute: str, positive: str | None) -> str:
+    """A group's name for people: 'male', 'not male', 'young 1', 'cardiomegaly not given'."""
+    column, _, value = name.partition("=")
+    if column != "attribute":
+        return f"{label(column)} {value or 'not given'}"
+    return {"1": positive, "0": f"not {positive}"}[value] if positive else f"{attribute}={value}"
 
 
-def _lines(name: str, found: dict[str, Any], target: str, attribute: str) -> list[str]:
+def _lines(name: str, found: dict[str, Any], report: dict[str, Any]) -> list[str]:
     """One sentence where the same may be said of both ends, else one an end."""
+    target, attribute = label(report["target"]), label(report["attribute"])
     kinds = [_kind(found, end) for end in ENDS]
     same = len(set(kinds)) == 1
     reached = [share(found[end]["reached"]) for end in ENDS]
+    moves = [_movement(found, end, attribute, report.get("positive")) for end in ENDS]
     if same:
-        reached = [" and ".join(reached)]
+        reached, moves = [" and ".join(reached)], [" and ".join(m for m in moves if m)]
+    goes = f"this classifier's answer goes with {attribute}"
     ends = [
         {
-            "beyond": f", {'both ' * same}more than the oracle's errors explain: this classifier's answer goes with "
-            f"{attribute}",
+            "flips": f", {'both ' * same}more than the oracle's errors explain: {goes}",
+            "moves": f", no more often than the oracle errs, but its answer moves {move}: this knob does not leave "
+            f"{attribute} alone",
             "short": f"; but the knob got there in only {got} of them, so this says little",
             "few": "; so few pictures cannot tell that from the oracle's errors",
             "within": f", {'neither' if same else 'not'} more than the oracle's errors explain",
         }[kind]
-        for kind, got in zip(kinds, reached, strict=False)
+        for kind, got, move in zip(kinds, reached, moves, strict=False)
     ]
     said = [f"asked for {end} {target}, {attribute} changed in {share(found[end]['flipped'])}" for end in ENDS]
     said[0] += " of the explanations"
@@ -133,9 +139,31 @@ def _lines(name: str, found: dict[str, Any], target: str, attribute: str) -> lis
 
 
 def _kind(found: dict[str, Any], end: str) -> str:
-    """What may be said of one end; flips beyond the oracle's errors count even where the knob did not get there."""
-    if found[end]["flipped"]["low"] > found["unchanged"]["high"]:
-        return "beyond"
+    """What may be said of one end; what moves the oracle counts even where the knob did not get there."""
+    if found[end]["excess"]["low"] > 0:
+        return "flips"
+    if found["n"] >= FEW and _moved(found, end):
+        return "moves"
     if found[end]["reached"]["value"] < 0.5:
         return "short"
     return "few" if found["n"] < FEW else "within"
+
+
+def _moved(found: dict[str, Any], end: str) -> str | None:
+    """Whose oracle's answer moves by more than chance: of all, else of those with or without the attribute."""
+    moved = found[end]["moved"]
+    groups = (g for g in ("all", "attribute=0", "attribute=1") if g in moved)
+    return next((g for g in groups if not moved[g]["low"] <= 0 <= moved[g]["high"]), None)
+
+
+def _movement(found: dict[str, Any], end: str, attribute: str, positive: str | None) -> str:
+    """'9.9 points (4.7 to 15.2) towards male when asked for more', or '' where nothing moved."""
+    group = _moved(found, end)
+    if group is None:
+        return ""
+    part = found[end]["moved"][group]
+    way = "towards" if part["value"] > 0 else "away from"
+    low, high = sorted(abs(100 * part[k]) for k in ("low", "high"))
+    among = "" if group == "all" else f" among those {group_words(group, attribute, positive)}"
+    name = positive or attribute
+    return f"{abs(100 * part['value']):.1f} points ({low:.1f} to {high:.1f}) {way} {name} when asked for {end}{among}"

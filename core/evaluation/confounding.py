@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from core.classifiers.blackbox import BlackBox
-from core.evaluation.interval import Interval, bootstrap
+from core.evaluation.interval import Interval, bootstrap, bootstrap_means
 from core.explainers.exaggeration import sweep_batch
 from core.networks.exaggerator import Exaggerator
 
@@ -49,7 +49,9 @@ def confounding_report(records: Records, *, by: tuple[str, ...] = (), seed: int 
     `by` as text. Both ends are reported: how often f got there, the share the oracle reads as 1, the flip rate,
     the flip rate by the query's attribute and by subgroup, and two controls. `unchanged` is the oracle against the
     label on the query itself: what a knob that changes nothing would score. `randomised` shuffles the labels: what
-    an attribute unrelated to the pictures would score.
+    an attribute unrelated to the pictures would score. Both compare with the same pictures unturned, paired: `excess`
+    is the flip rate minus that of the unchanged, and `moved` the share the oracle reads as 1 after minus before, of
+    all and by group; its errors cancel in neither.
     """
     names = ("attribute", "oracle", *ENDS, *(f"{end}_oracle" for end in ENDS))
     columns, texts = _columns((r for r in records if r.get("attribute") in (0, 1)), names, by)
@@ -60,7 +62,10 @@ def confounding_report(records: Records, *, by: tuple[str, ...] = (), seed: int 
     groups = _groups(attribute, texts)
     report["groups"] = {name: int(inside.sum()) for name, inside in groups.items()}
     before = columns["oracle"] > 0.5
-    report["unchanged"] = _share(before != attribute, seed).to_dict()
+    wrong = before != attribute
+    report["unchanged"] = _share(wrong, seed).to_dict()
+    measured = {name: inside for name, inside in groups.items() if inside.sum() >= MIN_GROUP}
+    report["unchanged_groups"] = {name: round(float(wrong[inside].mean()), 5) for name, inside in measured.items()}
     report["query"] = {"positive": round(float(attribute.mean()), 5), "oracle_positive": round(float(before.mean()), 5)}
     for end in ENDS:
         answer, after = columns[end], columns[f"{end}_oracle"] > 0.5
@@ -71,12 +76,13 @@ def confounding_report(records: Records, *, by: tuple[str, ...] = (), seed: int 
             "reached": _share(reached, seed).to_dict(),
             "oracle_positive": _share(after, seed).to_dict(),
             "flipped": _share(flipped, seed).to_dict(),
-            "flipped_where_reached": _share(flipped[reached], seed).to_dict() if reached.any() else None,
-            "groups": {
-                name: _share(flipped[inside], seed).to_dict()
-                for name, inside in groups.items()
-                if inside.sum() >= MIN_GROUP
+            "excess": _share(flipped.astype(float) - wrong, seed).to_dict(),
+            "moved": {
+                name: _share(after[inside].astype(float) - before[inside], seed).to_dict()
+                for name, inside in {"all": np.ones(len(after), dtype=bool), **measured}.items()
             },
+            "flipped_where_reached": _share(flipped[reached], seed).to_dict() if reached.any() else None,
+            "groups": {name: _share(flipped[inside], seed).to_dict() for name, inside in measured.items()},
             "randomised": _randomised(after, attribute, seed),
         }
     return report
@@ -120,8 +126,9 @@ def _groups(attribute: np.ndarray, texts: dict[str, np.ndarray]) -> dict[str, np
     return groups
 
 
-def _share(flags: np.ndarray, seed: int) -> Interval:
-    return bootstrap(lambda v: float(v.mean()), flags.astype(float), seed=seed)
+def _share(values: np.ndarray, seed: int) -> Interval:
+    """The mean of flags, or of differences of flags."""
+    return bootstrap_means(values.astype(float)[:, None], seed=seed)[0]
 
 
 def _randomised(after: np.ndarray, attribute: np.ndarray, seed: int, rounds: int = 500) -> dict[str, float]:

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.evaluation.audit import MAIN
-from core.evaluation.audit_files import audit_rows
+from core.evaluation.audit_files import audit_rows, group_words
 from core.explainers.results import Sweep
 from core.studies.lines import label
 from dashboard.parts.mask_table import interval
@@ -80,7 +80,8 @@ def table_rows(report: dict[str, Any], names: dict[str, str], positive: str) -> 
     rows = []
     attribute = label(report["attribute"])
     for row in audit_rows(report):
-        group = row["group"].replace("attribute=1", positive).replace("attribute=0", f"not {positive}")
+        group = group_words(row["group"], attribute, positive) if "=" in row["group"] else row["group"]
+        before, after = row["oracle said 1"], row["oracle says 1"]
         rows.append(
             {
                 "classifier": names.get(row["classifier"], row["classifier"]),
@@ -88,8 +89,9 @@ def table_rows(report: dict[str, Any], names: dict[str, str], positive: str) -> 
                 "pictures": group,
                 "n": row["n"],
                 f"{attribute} changed": interval({"value": row["flipped"], **row}, "share"),
-                "f got there": "" if row["reached"] is None else f"{row['reached']:.0%}",
-                f"oracle says {positive}": "" if row["oracle says 1"] is None else f"{row['oracle says 1']:.0%}",
+                "before turning": "" if row["before"] is None else f"{row['before']:.0%}",
+                "classifier got there": "" if row["reached"] is None else f"{row['reached']:.0%}",
+                f"oracle says {positive}": "" if after is None else f"{before:.0%} → {after:.0%}",
             }
         )
     return rows

@@ -77,10 +77,11 @@ def test_rows_of_an_audit(report):
     assert having["sex changed"] == "0% (0% to 0%)"
     assert unchanged["sex changed"].startswith("2% ("), "the oracle is wrong about one of forty"
     assert shuffled["sex changed"].startswith("50% (")
-    assert (whole["f got there"], whole["oracle says male"]) == ("100%", "100%")
-    assert (without["f got there"], without["oracle says male"]) == ("", "")
+    assert (whole["classifier got there"], whole["oracle says male"]) == ("100%", "48% → 100%")
+    assert (without["classifier got there"], without["oracle says male"]) == ("", "")
+    assert (without["before turning"], unchanged["before turning"]) == ("0%", "")
     less = rows[5]
-    assert (less["asked for"], less["oracle says male"]) == ("less cardiomegaly", "0%")
+    assert (less["asked for"], less["oracle says male"]) == ("less cardiomegaly", "48% → 0%")
     fair = rows[10]
     assert (fair["classifier"], fair["sex changed"]) == ("fair: other", unchanged["sex changed"])
 
@@ -93,7 +94,7 @@ def test_classifiers_without_a_title_keep_their_name(report):
 def test_the_sentences_of_an_audit(report):
     """What was seen and on how many; of the ratio 20 of 40 against 1 of 40; never that there is no bias."""
     lines = verdict(report)
-    assert lines[0] == "40 pictures (20 with sex=0, 20 with sex=1); knob 'Cardiomegaly', oracle 'sex'."
+    assert lines[0] == "40 pictures: 20 sex=0, 20 sex=1. The knob turns cardiomegaly, the oracle reads sex."
     text = "\n".join(lines)
     assert text.count("both more than the oracle's errors explain: this classifier's answer goes with sex") == 1
     assert text.count("neither more than the oracle's errors explain") == 1

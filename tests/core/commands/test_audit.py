@@ -35,8 +35,8 @@ def words(small, tmp_path):
 def test_it_says_what_was_seen_and_writes_four_files(contralens, words, tmp_path):
     code, out, err = contralens(*words, "--by", "site")
     assert code == 0, err
-    assert out.splitlines()[0].startswith("8 pictures (")
-    assert "4 with site=a, 4 with site=b" in out
+    assert out.splitlines()[0].startswith("8 pictures: ")
+    assert "4 site a, 4 site b" in out
     assert "What was not tested may still be there." in out
     assert "no bias" not in out.lower()
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"audit.json", "audit.csv", "audit.png", "records.jsonl"}

@@ -179,7 +179,7 @@ def test_one_group_may_be_empty(task, labelled_folder, tmp_path):
     report = audit_cohort(task, ones, tmp_path / "out")
     assert report["classifiers"]["main"]["groups"]["attribute=0"] == 0
     assert not any(r["group"] == "attribute=0" for r in audit_rows(report))
-    assert "No picture with Bar=0 was there, so nothing is known of those." in verdict(report)
+    assert "No picture was not bar, so nothing is known of those." in verdict(report)
     write_csv(report, tmp_path / "a.csv")
     write_plot(report, tmp_path / "a.png")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.evaluation.audit_files import audit_rows, verdict, write_csv, write_plot
+from core.evaluation.audit_files import audit_rows, group_words, verdict, write_csv, write_plot
 from core.evaluation.confounding import compare_flips, confounding_report
 
 N = 60
@@ -70,20 +70,20 @@ def test_no_verdict_acquits(name):
 
 def test_the_verdict_says_who_was_measured_and_which_classifier_flips(both):
     lines = verdict(both)
-    assert lines[0].startswith("60 pictures (30 with Corner Bar=0, 30 with Corner Bar=1, 30 with site=a, 30 with")
-    assert "60 with attributes=z" in lines[0]  # not every column that begins so is the attribute
+    assert lines[0].startswith("60 pictures: 30 corner bar=0, 30 corner bar=1, 30 site a, 30 site b, ")
+    assert "60 attributes z. The knob turns very large, the oracle reads corner bar." in lines[0]
     assert [line.split(" (")[0] for line in lines[1:]] == [
         "The oracle is wrong about 5.0%",
-        "biased: asked for more Very Large, Corner Bar changed in 90.0%",
-        "fair: asked for more Very Large, Corner Bar changed in 6.7%",
+        "biased: asked for more very large, corner bar changed in 90.0%",
+        "fair: asked for more very large, corner bar changed in 6.7%",
         "biased against fair: 13.5 times as many flips",
         "This covers one attribute as one network reads it, on these pictures, turned by this knob. What was not "
         "tested may still be there.",
     ]
     biased, fair, against = lines[2:5]
-    assert "of the explanations, asked for less Very Large, Corner Bar changed in 90.0% (" in biased
+    assert "of the explanations, asked for less very large, corner bar changed in 90.0% (" in biased
     assert biased.endswith(
-        ", both more than the oracle's errors explain: this classifier's answer goes with Corner Bar."
+        ", both more than the oracle's errors explain: this classifier's answer goes with corner bar."
     )
     assert fair.endswith(", neither more than the oracle's errors explain.")
     assert against.endswith(" when asked for less.")
@@ -95,11 +95,31 @@ def test_ends_that_differ_have_a_sentence_each():
     for row in rows:
         row["less_oracle"] = row["oracle"]
     more, less = (x for x in verdict(report(main=rows)) if "asked for" in x)
-    assert more.startswith("main: asked for more Very Large, Corner Bar changed in 90.0% (")
+    assert more.startswith("main: asked for more very large, corner bar changed in 90.0% (")
     assert more.endswith("of the explanations, more than the oracle's errors explain: this classifier's answer goes "
-                         "with Corner Bar.")  # fmt: skip
-    assert less.startswith("main: asked for less Very Large, Corner Bar changed in 5.0% (")
+                         "with corner bar.")  # fmt: skip
+    assert less.startswith("main: asked for less very large, corner bar changed in 5.0% (")
     assert less.endswith("of the explanations, not more than the oracle's errors explain.")
+
+
+def test_errors_that_cancel_hide_no_movement():
+    """The oracle misreads 12 of the 30 without a bar; turned, 21 of them and none of the others: no more flips."""
+    rows = records(0.0, wrong=0.0)
+    without = [r for r in rows if r["attribute"] == 0]
+    having = [r for r in rows if r["attribute"] == 1]
+    for i, row in enumerate(without):
+        row["oracle"], row["more_oracle"], row["less_oracle"] = float(i < 12), float(i < 21), float(i < 12)
+    for i, row in enumerate(having):
+        row["oracle"], row["less_oracle"] = float(i >= 9), float(i >= 9)
+    found = report(main=rows) | {"positive": "with a bar"}
+    part = found["classifiers"]["main"]["more"]
+    assert part["excess"]["value"] == 0
+    assert part["moved"]["all"]["value"] == pytest.approx(18 / 60)
+    assert part["moved"]["attribute=0"]["value"] == part["moved"]["attribute=1"]["value"] == pytest.approx(9 / 30)
+    more, less = (x for x in verdict(found) if "asked for" in x)
+    assert "no more often than the oracle errs, but its answer moves 30.0 points (" in more
+    assert more.endswith(" towards with a bar when asked for more: this knob does not leave corner bar alone.")
+    assert less.endswith("not more than the oracle's errors explain.")
 
 
 def test_the_oracles_own_errors_are_said():
@@ -122,7 +142,7 @@ def test_a_knob_that_did_not_get_there_says_little():
 
 def test_empty_groups_and_failures_are_said():
     lines = verdict(report(main=records(0.1, attribute=1)))
-    assert "No picture with Corner Bar=0 was there, so nothing is known of those." in lines
+    assert "No picture was corner bar=0, so nothing is known of those." in lines
     lines = verdict(EVERY["failed"]())
     assert "1 picture could not be measured and is listed in audit.json." in lines
     assert not any("could not be measured" in x for x in verdict(EVERY["both"]()))
@@ -177,9 +197,11 @@ def test_so_few_pictures_cannot_tell(both):
 
 
 def test_the_attribute_is_named_where_its_name_is_known():
-    (first, *_) = verdict(report(main=records(0.1)) | {"positive": "a bar"})
-    assert "30 with Corner Bar=0, 30 with Corner Bar=1 (a bar)" in first
+    (first, *_) = verdict(report(main=records(0.1)) | {"positive": "with a bar"})
+    assert first.startswith("60 pictures: 30 not with a bar, 30 with a bar. ")
+    assert group_words("site=", "corner bar", None) == "site not given"
+    assert group_words("attributes=z", "corner bar", None) == "attributes z", "not the attribute"
 
 
 def test_one_picture_is_not_pictures():
-    assert verdict(report(main=records(0.1)) | {"n": 1})[0].startswith("1 picture (")
+    assert verdict(report(main=records(0.1)) | {"n": 1})[0].startswith("1 picture: ")
