@@ -42,13 +42,18 @@ def strip(frames: np.ndarray, captions: Sequence[str], *, notice: str = NOTICE, 
     """A PNG row of frames with a caption under each, as in Figure 2 of the paper."""
     cells = [_captioned(frame, caption, side, notice=None) for frame, caption in zip(frames, captions, strict=True)]
     width = sum(c.width for c in cells) + _MARGIN * (len(cells) - 1)
-    font = _font(12)
-    sheet = Image.new("RGB", (width, cells[0].height + 20), "white")
+    notice = _drawable(notice)
+    room = width - 2 * _MARGIN
+    font = _fitting(notice, room, 12, smallest=9)  # below that it takes another line
+    lines = _wrapped(notice, font, room)
+    sheet = Image.new("RGB", (width, cells[0].height + 4 + 16 * len(lines)), "white")
     left = 0
     for cell in cells:
         sheet.paste(cell, (left, 0))
         left += cell.width + _MARGIN
-    ImageDraw.Draw(sheet).text((_MARGIN, cells[0].height + 2), _drawable(notice), fill="#555555", font=font)
+    draw = ImageDraw.Draw(sheet)
+    for i, line in enumerate(lines):
+        draw.text((_MARGIN, cells[0].height + 2 + 16 * i), line, fill="#555555", font=font)
     text = PngImagePlugin.PngInfo()
     text.add_text("Comment", notice)
     out = io.BytesIO()
@@ -85,11 +90,23 @@ def _drawable(text: str) -> str:
     return "".join(c for c in spelt if not unicodedata.combining(c)).encode("ascii", "replace").decode("ascii")
 
 
-def _fitting(text: str, width: int, size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+def _fitting(text: str, width: int, size: int, smallest: int = 6) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
     """The font at `size`, or smaller where the text would not fit."""
-    while size > 6 and _font(size).getlength(text) > width - 4:
+    while size > smallest and _font(size).getlength(text) > width - 4:
         size -= 1
     return _font(size)
+
+
+def _wrapped(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """The text in as many lines as it takes to fit."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and font.getlength(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:

@@ -20,27 +20,34 @@ def classifier_line(metrics: dict[str, Any], target: str) -> str:
     found = metrics.get("classifier", {}).get("targets", {}).get(target)
     if not found or not found["n"] or None in found["auc"].values():
         return f"The quality of this classifier for {label(target)} has not been measured."
-    auc, accuracy = found["auc"], found["accuracy"]
-    line = (
-        f"On {found['n']} held-out test images: AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f}), "
-        f"accuracy {accuracy['value']:.3f}"
-    )
+    auc, n = found["auc"], found["n"]
+    share = f", {found['positives'] / n:.0%} of them positive" if "positives" in found else ""
+    parts = [f"AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f})"]
+    parts += [f"{k} {found[k]['value']:.2f}" for k in ("sensitivity", "specificity") if k in found] or [
+        f"accuracy {found['accuracy']['value']:.3f}"
+    ]
     if "ece" in found:
-        line += f", calibration error {found['ece']['value']:.3f}"
-    return line + "."
+        parts.append(f"calibration error {found['ece']['value']:.3f}")
+    rarer = " Where fewer are positive, the probability is too high." if share else ""
+    return f"On {n} held-out test images{share}: {', '.join(parts)}.{rarer}"
 
 
-def exaggerator_line(metrics: dict[str, Any], target: str, heads: tuple[str, ...]) -> str:
-    """One line of what was measured about a knob's first head, or that nothing was."""
-    found = metrics.get("knobs", {}).get(target, {}).get(heads[0]) if heads else None
+def exaggerator_line(metrics: dict[str, Any], target: str, head: str | None, mode: str = "calibrated") -> str:
+    """One line of what was measured about a knob's head in a mode, or that nothing was.
+
+    Where it was measured as trained only (`direct`), that is what is said.
+    """
+    found = metrics.get("knobs", {}).get(target, {}).get(head)
     if not found:
         return "The quality of this knob has not been measured."
-    direct = found.get("calibrated", found["direct"])
+    mode = mode if mode in found else "direct"
+    part = found[mode]
     line = (
-        f"On {direct['n']} held-out pictures f misses the request by {direct['error']['value']:.3f} on average "
-        f"({found['direct']['error']['value']:.3f} as trained), "
-        f"reaches > .9 for {direct['top']['value']:.0%} and < .1 for {direct['bottom']['value']:.0%}"
+        f"On {part['n']} held-out pictures, {'as trained' if mode == 'direct' else mode}, the classifier's answer is "
+        f"{100 * part['error']['value']:.1f} points from what was asked on average; "
+        f"{part['top']['value']:.0%} of them pass 90% when asked for 95%, "
+        f"{part['bottom']['value']:.0%} fall below 10% when asked for 5%"
     )
-    if "witness_ratio" in direct:
-        line += f"; an independent network follows with {direct['witness_ratio']['value']:.0%} of f's span"
+    if "witness_ratio" in part:
+        line += f"; an independent network moves {part['witness_ratio']['value']:.0%} as far as the classifier"
     return line + "."

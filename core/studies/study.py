@@ -131,9 +131,9 @@ class Study:
         """One line of measured quality for a target, or that there is none."""
         return classifier_line(self.metrics, target)
 
-    def knob_line(self, target: str) -> str:
-        """One line of what was measured about a knob, or that nothing was."""
-        return exaggerator_line(self.metrics, target, self.heads(target))
+    def knob_line(self, target: str, head: str | None = None, mode: str = "calibrated") -> str:
+        """One line of what was measured about a knob, by default of its first head, or that nothing was."""
+        return exaggerator_line(self.metrics, target, head or next(iter(self.heads(target)), None), mode)
 
     @property
     def references(self) -> dict[str, dict[str, float]]:

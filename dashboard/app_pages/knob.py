@@ -51,7 +51,7 @@ def classifier_says(study: Study, place: upload.Place) -> None:
         format_func=lambda t: f"{label(t).capitalize()} **{percent(answers[t])}**",
     )  # fmt: skip
     rest = ", ".join(f"{label(t)} {percent(p)}" for t, p in answers.items() if t not in knobs)
-    about = f"Calibrated probability. {study.headline(target)}" if target is not None else ""
+    about = study.headline(target) if target is not None else ""
     quality.caption(f"{about} Also answered, without a knob: {rest}." if rest else about)
     if target is None:
         return
@@ -84,7 +84,7 @@ def turn(study: Study, place: upload.Place, which: studies.Turn) -> None:
     frame = show_knob(studies.knob(which, place.prepared), start=st.session_state[f"start-{key}"], key=key)
     st.session_state[last] = float(sweep.delta[frame])
     address.write(delta=None if frame == sweep.origin else f"{sweep.delta[frame]:+.2f}")
-    st.caption(f"This knob: {study.knob_line(which.target)}")
+    st.caption(f"This knob: {study.knob_line(which.target, which.head, which.mode)}")
     export.buttons(sweep, frame, full=lambda i: upload.full(study, place, sweep, i), key=key)
 
 

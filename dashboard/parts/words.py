@@ -31,7 +31,10 @@ def sentence(sweep: Sweep, frame: int) -> str:
     else:
         answer = f"Asked for {asked}, but the knob got the classifier only to {now} (it was {before}): not reached."
     changed = 100 * float(sweep.distance[frame])
-    return f"{answer} The picture changed by {changed:.1f}\u00a0% of the grey range on average.{_witness(sweep, frame)}"
+    text = f"{answer} The picture changed by {changed:.1f}\u00a0% of the grey range on average.{_witness(sweep, frame)}"
+    if not sweep.exact:
+        text += " This head redraws the picture even where nothing is asked for; other networks start from that drawing."
+    return text
 
 
 def caption(sweep: Sweep, frame: int) -> str:
@@ -45,7 +48,7 @@ def caption(sweep: Sweep, frame: int) -> str:
 def _witness(sweep: Sweep, frame: int) -> str:
     """Whether the network that took no part in training followed."""
     if sweep.witness is None:
-        return ""
+        return " No independent network was there to check this."
     said, before = float(sweep.witness[frame]), float(sweep.witness[sweep.origin])
     wanted, moved = float(sweep.requested[frame]) - sweep.query, said - before
     if abs(moved) < 0.05:

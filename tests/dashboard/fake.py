@@ -327,9 +327,9 @@ class FakeStudy:
         """A line that looks like the real one."""
         return "On 0 held-out test images: AUC 0.500 (0.400 to 0.600)."
 
-    def knob_line(self, target: str) -> str:
+    def knob_line(self, target: str, head: str | None = None, mode: str = "calibrated") -> str:
         """A line that looks like the real one."""
-        return "On 0 held-out pictures f misses the request by 0.060 on average."
+        return f"On 0 held-out pictures, {mode}, the classifier's answer is 6.0 points from what was asked on average."
 
     def heads(self, target: str) -> tuple[str, ...]:
         """One head."""

@@ -37,6 +37,8 @@ def test_turns_without_the_server(visit):
     page.sockets_received.clear()
     address = page.url
     x = box["x"] + 11 + (box["width"] - 22) * origin / 21
+    mark = page.locator(".ticks .origin").bounding_box()
+    assert abs(mark["x"] - x) < 1.5, "the original's mark stands where its frame is"
     page.mouse.move(x, box["y"] + 13)
     page.mouse.down()
     seen = {before}

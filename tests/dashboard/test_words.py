@@ -64,10 +64,12 @@ def test_a_witness_that_does_not_follow(at, words):
 
 
 def test_no_witness_no_claim():
-    assert "network" not in sentence(replace(fake.sweep_of(), witness=None), 20)
+    text = sentence(replace(fake.sweep_of(), witness=None), 20)
+    assert text.endswith("No independent network was there to check this.")
 
 
 def test_the_papers_head_redraws_even_the_original():
     sweep = fake.sweep_of(0.22)
     sweep = replace(sweep, head="paper", distance=sweep.distance + 0.03)
     assert sentence(sweep, sweep.origin).startswith("Asked for")
+    assert sentence(sweep, 20).endswith("other networks start from that drawing.")

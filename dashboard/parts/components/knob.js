@@ -314,7 +314,8 @@ class Knob {
       this.one(`[data-bar="${name}"]`).style.width = `${100 * data[name][i]}%`;
       this.show(name, percent(data[name][i]));
       const more = document.createElement("small");
-      const was = atOrigin || name === "requested" ? "" : `  was ${percent(data[name][data.origin])}`;
+      const before = name === "achieved" ? data.query : data[name][data.origin];
+      const was = atOrigin || name === "requested" ? "" : `  was ${percent(before)}`;
       const met = atOrigin || name !== "achieved" ? "" : data.reached[i] ? ", reached" : ", not reached";
       more.textContent = was + met;
       this.one(`[data-show="${name}"]`).append(more);
@@ -341,13 +342,21 @@ class Knob {
       const round = i === 0 || i === last || [0.25, 0.5, 0.75].some((q) => Math.abs(p - q) < 1e-6);
       if (!origin && (!round || Math.abs(i - data.origin) < 3)) return;
       const tick = document.createElement("span");
-      tick.textContent = origin ? `${percent(p)}: the original` : percent(p);
+      const text = document.createElement("b"); // near an end it is shifted to fit; the mark stays at its frame
+      text.textContent = origin ? `${percent(p)}: the original` : percent(p);
       tick.className = origin ? "origin" : "";
       tick.style.left = `${(100 * i) / last}%`;
-      if (origin && i < 3) tick.style.transform = `translateX(${i ? "-20%" : "0"})`;
-      if (origin && i > last - 3) tick.style.transform = `translateX(${i < last ? "-80%" : "-100%"})`;
+      if (origin && i < 3) text.style.transform = `translateX(${i ? "-20%" : "0"})`;
+      if (origin && i > last - 3) text.style.transform = `translateX(${i < last ? "-80%" : "-100%"})`;
+      tick.append(text);
       ticks.append(tick);
     });
+    // On a narrow screen the original's label may reach further than its neighbours allow.
+    const own = ticks.querySelector(".origin b").getBoundingClientRect();
+    for (const tick of ticks.querySelectorAll("span:not(.origin)")) {
+      const box = tick.firstChild.getBoundingClientRect();
+      if (own.width && box.right > own.left - 4 && box.left < own.right + 4) tick.firstChild.hidden = true;
+    }
   }
 
   curve() {

@@ -46,6 +46,21 @@ def test_a_strip_is_a_row() -> None:
     assert {20, 120, 220} <= set(row.tolist())
 
 
+@pytest.mark.parametrize("side", [64, 128, 256, 600])
+def test_the_notice_of_a_strip_is_whole_however_narrow(side: int) -> None:
+    """It takes as many lines as it needs: as much ink as where there is room for one line, and none at the edge."""
+
+    def ink(image: Image.Image) -> tuple[int, int]:
+        dark = np.asarray(image.convert("L"))[side + 22 :] < 200
+        return int(dark.sum()), int(dark[:, -1].sum())
+
+    frame = np.full((1, side, side), 255, np.uint8)
+    narrow, edge = ink(Image.open(io.BytesIO(animate.strip(frame, [""], side=side))))
+    wide, _ = ink(Image.open(io.BytesIO(animate.strip(frame.repeat(12, 0), [""] * 12, side=side))))
+    assert narrow > 0.5 * wide  # letters may be smaller
+    assert edge == 0
+
+
 def test_colour_frames_and_long_captions_fit() -> None:
     colour = np.repeat(FRAMES[..., None], 3, axis=3)
     assert animate.strip(colour, ["a caption that is much too long for so small a picture"] * 3)

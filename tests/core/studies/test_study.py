@@ -160,7 +160,7 @@ def test_what_was_measured_is_quoted(copy):
     direct = {"n": 7, "error": about(0.123), "top": about(0.5), "bottom": about(0.25), "witness_ratio": about(0.8)}
     measured = {
         "classifier": {"targets": {"Large": {"n": 40, "auc": about(0.9), "accuracy": about(0.8), "ece": about(0.03)}}},
-        "knobs": {"Large": {"morph": {"direct": direct}}},
+        "knobs": {"Large": {"morph": {"direct": direct, "calibrated": direct | {"n": 5, "error": about(0.002)}}}},
     }
     (copy / "metrics.json").write_text(json.dumps(measured))
     (copy / "card.md").write_text("# Discs")
@@ -169,9 +169,20 @@ def test_what_was_measured_is_quoted(copy):
         "On 40 held-out test images: AUC 0.900 (0.800 to 0.950), accuracy 0.800, calibration error 0.030."
     )
     line = study.knob_line("Large")
-    for part in ("On 7 held-out", "by 0.123", "50%", "25%", "80% of f's span"):
+    for part in ("On 5 held-out", ", calibrated,", " 0.2 points", "50% of them pass", "25% fall", "moves 80% as far"):
         assert part in line
+    line = study.knob_line("Large", "morph", "direct")
+    for part in ("On 7 held-out", ", as trained,", " 12.3 points"):
+        assert part in line
+    assert "has not been measured" in study.knob_line("Large", "paper"), "and not what another head's figures are"
     assert study.card == "# Discs"
+    found = measured["classifier"]["targets"]["Large"]
+    found |= {"positives": 10, "sensitivity": about(0.7), "specificity": about(0.9)}
+    (copy / "metrics.json").write_text(json.dumps(measured))
+    assert Study(copy).headline("Large") == (
+        "On 40 held-out test images, 25% of them positive: AUC 0.900 (0.800 to 0.950), sensitivity 0.70, "
+        "specificity 0.90, calibration error 0.030. Where fewer are positive, the probability is too high."
+    )
     assert "has not been measured" in study.headline("Bright")
 
 

@@ -166,7 +166,9 @@ def test_its_numbers_are_under_variants(checkpoints, misled):
         main, misled, bare = (Study(checkpoints / "toy", variant=v) for v in (None, "misled", "bare"))
         assert main.headline("Large").startswith("On 40 held-out test images: AUC 0.900")
         assert misled.headline("Large").startswith("On 7 held-out test images: AUC 0.600")
-        assert misled.knob_line("Large").startswith("On 7 held-out pictures f misses the request by 0.600")
+        assert misled.knob_line("Large").startswith(
+            "On 7 held-out pictures, as trained, the classifier's answer is 60.0 "
+        )
         assert misled.metrics.keys() == {"classifier", "knobs"}
         assert bare.metrics == {}
         assert "has not been measured" in bare.headline("Bar")
