@@ -131,18 +131,27 @@ def at_threshold(
     region = mask > threshold
     x = torch.from_numpy(prepared.tensor)[None].to(subject.device)
     f = subject.blackbox(result.target)
-    fills, after = measure(
-        f, subject.infill(result.infill), x, hidden_of(region, result.kind), samples, result.provenance.seed
-    )
+    infill, seed = subject.infill(result.infill), result.provenance.seed
+    fills, after = measure(f, infill, x, hidden_of(region, result.kind), samples, seed)
     mean = float(after.mean())
     stands = float((says(f, fills[0]) == result.answer).float().mean()) >= 0.5
     given = bool(says(f, x)[0]) == result.answer  # an answer that was never given cannot be destroyed
     succeeded = stands if result.kind == SUFFICIENT else given and not stands
     area = float(region.float().mean())
+    blank, vacuous = None, False
+    if result.kind == SUFFICIENT:
+        filled, answers = measure(f, infill, x, torch.ones_like(mask), samples, seed)
+        blank = float(answers.mean())
+        vacuous = float((says(f, filled[0]) == result.answer).float().mean()) >= 0.5
+    said = _sentence(result, mean, area, threshold, succeeded, given)
+    if succeeded and vacuous and area:
+        said += f"; but with nothing shown the fill alone gives this answer too ({blank:.2f}): it says little"
+    elif succeeded and blank is not None and area:
+        said += f"; with nothing shown the fill alone gives {blank:.2f}"
     return replace(
-        result, threshold=threshold, area=area, succeeded=succeeded, after=after[0].cpu().numpy(),
+        result, blank=blank, threshold=threshold, area=area, succeeded=succeeded, after=after[0].cpu().numpy(),
         fills=fills[0].cpu().numpy(),
-        provenance=replace(result.provenance, stop=_sentence(result, mean, area, threshold, succeeded, given)),
+        provenance=replace(result.provenance, stop=said),
     )  # fmt: skip
 
 

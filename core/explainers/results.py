@@ -116,7 +116,8 @@ class MaskResult:
 
     `mask` is the evidence in [0, 1]: 1 where a pixel belongs to the region. For kind 'destroying' the region is
     hidden and filled; for 'sufficient' everything else is. `fills` are samples of the infill at `threshold`, and
-    `after` what f says of each of them.
+    `after` what f says of each of them. `blank` (kind 'sufficient') is f's mean answer with everything filled: an
+    infill that already paints the answer makes any region suffice.
     """
 
     study: str
@@ -137,6 +138,7 @@ class MaskResult:
     fills: np.ndarray = field(repr=False)  # [K, C, S, S] float32 in [0, 1]
     trace: np.ndarray = field(repr=False)  # [steps] objective
     provenance: Provenance
+    blank: float | None = None
 
     @property
     def region(self) -> np.ndarray:
@@ -162,6 +164,7 @@ class MaskResult:
             "threshold": self.threshold,
             "area": round(self.area, 6),
             "after": [round(float(v), 6) for v in self.after],
+            "blank": None if self.blank is None else round(self.blank, 6),
             "succeeded": self.succeeded,
             "settings": self.settings,
             "ladder": [[round(a, 4), round(p, 6)] for a, p in self.ladder],

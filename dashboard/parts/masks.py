@@ -167,7 +167,8 @@ def verdict(result: MaskResult) -> str:
     change = f"{percent(result.query)} → {percent(float(result.after.mean()))}"
     area = percent(result.area)
     if result.kind == SUFFICIENT:
-        return f"{area} of the picture alone {'suffices' if result.succeeded else 'does not suffice'}: {change}"
+        blank = "" if result.blank is None else f"; with nothing shown {percent(result.blank)}"
+        return f"{area} of the picture alone {'suffices' if result.succeeded else 'does not suffice'}: {change}{blank}"
     return f"hiding {area} of the picture {'flips' if result.succeeded else 'does not flip'} the answer: {change}"
 
 

@@ -33,7 +33,7 @@ def sentence(sweep: Sweep, frame: int) -> str:
     changed = 100 * float(sweep.distance[frame])
     text = f"{answer} The picture changed by {changed:.1f}\u00a0% of the grey range on average.{_witness(sweep, frame)}"
     if not sweep.exact:
-        text += " This head redraws the picture even where nothing is asked for; other networks start from that drawing."
+        text += " This head redraws the picture even with nothing asked for; other networks start from that drawing."
     return text
 
 

@@ -150,6 +150,11 @@ def test_a_cell_in_words(kind, succeeded, text):
     assert plain(verdict(fake.mask_of(kind, succeeded=succeeded))) == text
 
 
+def test_a_cell_says_what_the_fill_alone_gives():
+    text = plain(verdict(fake.mask_of(SUFFICIENT, blank=0.59)))
+    assert text == "12 % of the picture alone suffices: 80 % → 71 %; with nothing shown 59 %"
+
+
 def test_the_scale_is_lighter_the_more_a_pixel_belongs_to_the_region():
     linear = (SEQUENTIAL / 255) ** 2.2
     luminance = linear @ [0.2126, 0.7152, 0.0722]

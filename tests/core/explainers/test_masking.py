@@ -202,8 +202,15 @@ def test_destroyed_without_a_region():
 def test_sufficient():
     said = stop(window_mask(), SUFFICIENT)
     assert said == (
-        "finished: 6.2% of the picture alone suffices for the answer: filling the rest takes f from 1.00 to 1.00"
+        "finished: 6.2% of the picture alone suffices for the answer: filling the rest takes f from 1.00 to 1.00; with "
+        "nothing shown the fill alone gives 0.00"
     )
+
+
+def test_sufficient_but_so_is_nothing_at_all():
+    said = stop(window_mask(), SUFFICIENT, f=WindowBox(threshold=0.1))
+    assert said.startswith("finished: 6.2% of the picture alone suffices")
+    assert said.endswith("; but with nothing shown the fill alone gives this answer too (0.98): it says little")
 
 
 def test_not_sufficient():
