@@ -28,7 +28,12 @@ class GateResult:
     sentence: str
 
 
-_NAMES = {"chest": "a frontal chest x-ray", "face": "a face seen from the front", "photo": "a photograph"}
+_NAMES = {
+    "chest": "a frontal chest x-ray",
+    "face": "a face seen from the front",
+    "photo": "a photograph",
+    "digit": "a single handwritten digit",
+}
 
 
 def check(

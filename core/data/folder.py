@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,8 @@ def folder_images(
 ) -> np.ndarray:
     """[N, C, size, size] uint8: at most `most` pictures of one split ('train': eight of ten names, 'val', 'test').
 
-    The split goes by a hash of the file name, so it is the same wherever it is asked; None takes all.
-    Raises UserError for a folder without pictures.
+    The split goes by a hash of the file name, so it is the same wherever it is asked; None takes all. A picture that
+    the study refuses by itself needs no gate and is left out. Raises UserError for a folder without pictures.
     """
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _KINDS)
     if not files:
@@ -40,8 +41,11 @@ def folder_images(
     if not len(order):
         raise UserError(f"There are no pictures in {folder} that fall into the split '{split}'; add more.")
     images = []
-    for i in order:
-        images.append(to_uint8(training_image(files[i], modality, size)))
+    for done, i in enumerate(order, 1):
+        with suppress(UserError):
+            images.append(to_uint8(training_image(files[i], modality, size)))
         if progress is not None:
-            progress(len(images), len(order))
+            progress(done, len(order))
+    if not images:
+        raise UserError(f"None of the pictures in {folder} can be prepared as this study prepares an upload.")
     return np.stack(images)

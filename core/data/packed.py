@@ -12,17 +12,21 @@ import numpy as np
 from core.data.idx import has_idx, idx_images, idx_picture
 from core.data.table import LabelledTable, load_images, to_uint8
 from core.errors import UserError
+from core.images.digits import prepare_digit
 from core.images.prepare import prepare_chest, prepare_photo
 from core.images.read import read_picture
 
 
 def training_image(source: Path | bytes, modality: str, size: int) -> np.ndarray:
-    """[C, size, size] float32 in [0, 1]. Chest x-rays and photographs take the path of an upload; faces are expected
-    aligned, as in the CelebA centre crop, and only cut square and resized.
+    """[C, size, size] float32 in [0, 1]. Chest x-rays, digits and photographs take the path of an upload; faces are
+    expected aligned, as in the CelebA centre crop, and only cut square and resized. Raises UserError for a file that
+    is no picture, and for one that holds nothing that could be a digit.
     """
     picture = read_picture(source)
     if modality == "chest":
         return prepare_chest(picture, size).tensor
+    if modality == "digit":
+        return prepare_digit(picture, size).tensor
     return prepare_photo(picture, size).tensor
 
 

@@ -38,7 +38,7 @@ def train_gate(
         own = source.images(table.split(split))
         own = own[rng.permutation(len(own))[: most * 2]]
         outside = [folder_images(n, source.modality, source.size, split=split, most=most, seed=seed) for n in negatives]
-        outside.append(_spoiled(own[: len(own) // 3], rng, negative=source.modality == "chest"))
+        outside.append(_spoiled(own[: len(own) // 3], rng, source.modality))
         others = np.concatenate(outside)
         labels = np.concatenate([np.ones(len(own)), np.zeros(len(others))])[:, None]
         parts[split] = np.concatenate([own, others]), labels.astype(np.float32)
@@ -70,11 +70,14 @@ def choose_threshold(own: np.ndarray, others: np.ndarray) -> float:
     return float(min(np.quantile(own, FALSE_ALARMS), max(np.quantile(others, CAUGHT), 0.5)))
 
 
-def _spoiled(own: np.ndarray, rng: np.random.Generator, *, negative: bool) -> np.ndarray:
-    """Each picture on its side or upside down, half of the x-rays as film negatives, and some that are nothing."""
-    turned = np.stack([np.rot90(x, int(rng.integers(1, 4)), axes=(1, 2)) for x in own])
-    kinds = [turned]
-    if negative:
+def _spoiled(own: np.ndarray, rng: np.random.Generator, modality: str) -> np.ndarray:
+    """Each picture on its side or upside down (a digit may be another one then: not these), half of the x-rays as
+    film negatives, and some that are nothing.
+    """
+    kinds = []
+    if modality != "digit":
+        kinds.append(np.stack([np.rot90(x, int(rng.integers(1, 4)), axes=(1, 2)) for x in own]))
+    if modality == "chest":
         kinds.append(255 - own[::2])
     noise = rng.integers(0, 256, size=(len(own) // 8, *own.shape[1:]), dtype=np.uint8)
     flat = np.broadcast_to(rng.integers(0, 256, size=(len(own) // 8, 1, 1, 1), dtype=np.uint8), noise.shape)

@@ -140,7 +140,7 @@ def mistake(study: Study, place: upload.Place, which: studies.Pair, answers: dic
     columns[1].image(
         tensor_picture(one.picture),
         width="stretch",
-        caption=f"the nearest picture the classifier would call {label(which.target)}: {percent(right)}",
+        caption=f"a near picture that the classifier calls {label(which.target)}, by the translator: {percent(right)}",
     )
     for column, (method, found) in zip(columns[2:], maps.items(), strict=True):
         column.image(

@@ -16,6 +16,7 @@ from dashboard.parts import studies
 from dashboard.parts.mask_table import interval
 from dashboard.parts.upload import Place
 
+ALIKE = 0.5  # rank correlation above which two maps look the same to a reader
 COLUMNS = {
     "fall_most_mean": "S of the class falls ↑",
     "rise_most_mean": "S of the other rises ↑",
@@ -33,7 +34,7 @@ def map_rows(report: dict[str, Any]) -> list[dict[str, str]]:
             row = {"attribution": METHODS[method].title, "baseline": TITLES[baseline]}
             row |= {title: interval(cell.get(key), "number") for key, title in COLUMNS.items()}
             likeness = cell["randomised"]["spearman"]
-            row["like the original after all weights are redrawn ↓"] = f"{likeness[-1]:.2f}"
+            row["likeness after redrawing ↓"] = f"{likeness[-1]:.2f}"
             rows.append(row)
     return rows
 
@@ -84,15 +85,24 @@ def maps_table(maps: dict[str, Any]) -> None:
 def cascade_strip(study: Study, place: Place, which: studies.Pair, baseline: str, method: str) -> None:
     """The map of this picture again and again, from the logits downwards with new weights."""
     shares, maps, likeness = studies.cascade(which, baseline, method, place.prepared)
-    limit = shared_limit([maps[0]])
     columns = st.columns(len(shares))
     for column, share, one, like in zip(columns, shares, maps, likeness, strict=True):
         title = "trained" if share == 0 else f"{share:.0%} redrawn: likeness {like:.2f}"
-        column.image(coloured(one, limit, 110), caption=title, width=110)
+        column.image(coloured(one, shared_limit([one]), 110), caption=title, width=110)
     st.caption(
-        "Layers get new random weights from the logits downwards. A map of the network should fall apart. The baseline "
-        "is not made anew."
+        "Layers get new random weights from the logits downwards; every map has a scale of its own, and the baseline "
+        f"is not made anew. A map of the network should fall apart. {_fell_apart(likeness[-1])}"
     )
+
+
+def _fell_apart(likeness: float) -> str:
+    """What the likeness (rank correlation of absolute values) to the trained network's map says in the end."""
+    if likeness > ALIKE:
+        return (
+            f"This one stays alike ({likeness:.2f}): it shows where the picture differs from the baseline more than "
+            "what the network has learned."
+        )
+    return f"This one does ({likeness:.2f})."
 
 
 def download(result: Attribution, *, key: str) -> None:

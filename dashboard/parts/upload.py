@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from core.errors import UserError
-from core.explainers.render import full_picture
+from core.explainers.render import full_picture, to_bytes
 from core.explainers.results import Sweep
 from core.images.picture import Picture, Prepared
 from core.images.prepare import NoFace, SeveralFaces
@@ -192,4 +192,7 @@ def passes(study: Study, place: Place, picture: Picture) -> bool:
     result = studies.gate(study.name, place.key, place.prepared, picture)
     if not result.ok:
         st.warning(result.sentence)
+        st.image(
+            to_bytes(place.prepared.view), width=320, caption="What was read", alt="The picture that was turned away"
+        )
     return bool(result.ok)

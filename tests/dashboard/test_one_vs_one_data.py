@@ -130,7 +130,7 @@ def test_a_row_for_each_map():
         ("Integrated Gradients", "GANMEX"), ("Integrated Gradients", "Zero"), ("Occlusion", "GANMEX"),
     ]  # fmt: skip
     assert rows[0][MEASURES["fall_most_mean"]] == "1.00 (0.96 to 1.04)"
-    assert rows[0]["like the original after all weights are redrawn ↓"] == "0.12"
+    assert rows[0]["likeness after redrawing ↓"] == "0.12"
     assert rows[2][MEASURES["repeatability"]] == "-", "not measured"
     assert len({tuple(r) for r in rows}) == 1
 

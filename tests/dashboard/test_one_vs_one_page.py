@@ -165,6 +165,13 @@ def test_studies_without_a_choice_do_not_come_here(page, fake_study, monkeypatch
     assert "No study for this page is installed" in texts(app)
 
 
+def test_a_map_that_does_not_fall_apart_is_said_to_show_little():
+    from dashboard.parts.trust import _fell_apart
+
+    assert _fell_apart(0.98).startswith("This one stays alike (0.98)")
+    assert _fell_apart(0.12) == "This one does (0.12)."
+
+
 def test_the_cascade_strip_starts_with_the_trained_map(page, fake_study):
     """All layers redrawn: the map of a network with one layer is another one."""
     page()

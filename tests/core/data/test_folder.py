@@ -37,6 +37,17 @@ def test_every_picture_is_in_one_split(folder):
     assert sorted(greys(folder, None)) == list(range(60))
 
 
+def test_what_could_be_no_digit_is_left_out(folder, tmp_path):
+    """Flat grey holds no digit, and the study says so without a gate."""
+    pixels = np.zeros((40, 40), np.uint8)
+    pixels[10:30, 18:22] = 255
+    Image.fromarray(pixels).save(tmp_path / "one.png")
+    Image.fromarray(np.full((40, 40), 90, np.uint8)).save(tmp_path / "flat.png")
+    assert folder_images(tmp_path, "digit", 28, split=None, most=9).shape == (1, 1, 28, 28)
+    with pytest.raises(UserError, match="None of the pictures"):
+        folder_images(folder, "digit", 28, split=None, most=9)
+
+
 def test_the_split_goes_by_the_name_alone(folder, tmp_path):
     for i in (3, 10, 41):
         Image.fromarray(np.full((32, 32), 3 * i, np.uint8)).save(tmp_path / NAMES[i])
