@@ -133,6 +133,7 @@ def saliency(metrics: dict[str, Any], target: str) -> None:
     if report is None:
         return
     st.markdown("### Does the knob point at what matters?")
+    st.markdown(evidence.saliency_sentence(report, SALIENCY))
     left, right = st.columns([1.4, 1])
     left.plotly_chart(evidence.deletion_figure(report, SALIENCY), config=PLAIN, alt="Deletion curves")
     right.dataframe(evidence.saliency_rows(report, SALIENCY), hide_index=True)

@@ -12,7 +12,7 @@ from dashboard.parts.mask_table import interval
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7D8A96")
 HEADS = {
-    "paper": "Progressive Exaggeration, as published", "residual": "Progressive Exaggeration, residual head",
+    "paper": "Progressive Exaggeration, paper head", "residual": "Progressive Exaggeration, residual head",
     "morph": "Progressive Exaggeration, morph head", "xgem": "xGEM", "latent-shift": "Latent Shift",
 }  # fmt: skip
 SIZES = {"ctr": "cardiothoracic ratio", "area": "heart area by the square of the chest's width"}
@@ -24,7 +24,9 @@ GROUPS = {
 
 
 def knob_rows(metrics: dict[str, Any], target: str) -> list[dict[str, str]]:
-    """One row a method for one target: what Tables 1 and 2 of the paper have, and what they lack."""
+    """One row a method for one target: what Tables 1 and 2 of the paper have, and what they lack. Columns that say
+    nothing are left out.
+    """
     rows = []
     for head, found in metrics["knobs"][target].items():
         direct, frechet = found["direct"], found.get("frechet", {})
@@ -34,17 +36,17 @@ def knob_rows(metrics: dict[str, Any], target: str) -> list[dict[str, str]]:
         rows.append(
             {
                 "method": HEADS.get(head, head),
+                "independent network follows ↑": interval(direct.get("witness_ratio"), "number"),
+                "f misses the request by ↓": interval(direct["error"], "number"),
+                "calibrated ↓": interval(found.get("calibrated", {}).get("error"), "fine"),
                 "FD present ↓": _plain(frechet.get("present")),
                 "FD absent ↓": _plain(frechet.get("absent")),
                 "FD overall ↓": _plain(frechet.get("overall")),
                 "closeness ↑": interval(found.get("closeness"), "share"),
                 "same person ↑": interval((same or {}).get("accuracy"), "share"),
-                "f misses the request by ↓": interval(direct["error"], "number"),
-                "calibrated ↓": interval(found.get("calibrated", {}).get("error"), "fine"),
-                "independent network follows ↑": interval(direct.get("witness_ratio"), "number"),
             }
         )
-    return rows
+    return _speaking(rows)
 
 
 def rival_rows(metrics: dict[str, Any], target: str) -> list[dict[str, str]]:
@@ -119,13 +121,21 @@ def test_rows(report: dict[str, Any], size: str) -> list[dict[str, str]]:
                 continue
             rows.append(
                 {
-                    "comparison": pair.replace("_", " "), "test": f"{kind} t",
+                    "comparison": _of_groups(pair), "test": f"{kind} t",
                     "n": f"{found['n']}" + (f" and {found['n_other']}" if "n_other" in found else ""),
                     "mean difference": f"{found['difference']:+.4f}", "effect": f"{measure} = {found['effect']:+.2f}",
                     "t": f"{found['t']:.2f}", "p": "< 1e-10" if found["p"] < 1e-10 else f"{found['p']:.2g}",
                 }
             )  # fmt: skip
     return rows
+
+
+def _of_groups(pair: str) -> str:
+    """'healthy to made_condition' in the words of the chart of the groups."""
+    for word, between in ((" to ", " → "), (" against ", " / ")):
+        if word in pair:
+            return between.join(GROUPS.get(name, name) for name in pair.split(word))
+    return pair
 
 
 def deletion_figure(report: dict[str, Any], titles: dict[str, str]) -> go.Figure:
@@ -156,6 +166,23 @@ def saliency_rows(report: dict[str, Any], titles: dict[str, str]) -> list[dict[s
     ]  # fmt: skip
 
 
+def saliency_sentence(report: dict[str, Any], titles: dict[str, str]) -> str:
+    """Whether the knob's map beats chance, and which map does best, by the areas under the deletion curves."""
+    areas = {name: found["area"] for name, found in report["methods"].items()}
+    knob, chance = areas["knob"], areas["random"]
+    numbers = f"{knob['value']:.2f} against {chance['value']:.2f} of random order; lower is better"
+    if knob["high"] < chance["low"]:
+        said = f"Yes, more than chance does ({numbers})."
+    elif knob["low"] > chance["high"]:
+        said = f"No: replacing pixels at random takes the answer sooner ({numbers})."
+    else:
+        said = f"Not shown: it cannot be told from random order here ({numbers})."
+    best = min((n for n in areas if n != "random"), key=lambda n: areas[n]["value"])
+    if best != "knob":
+        said += f" {titles.get(best, best)} does best ({areas[best]['value']:.2f})."
+    return said
+
+
 def ablation_rows(report: dict[str, Any]) -> list[dict[str, str]]:
     """One row a cell of the grid; of one that failed, why. Columns that say nothing are left out."""
     rows = []
@@ -175,10 +202,9 @@ def ablation_rows(report: dict[str, Any]) -> list[dict[str, str]]:
                 "independent network follows ↑": interval(row.get("witness_ratio"), "number"),
             }
         )  # fmt: skip
-    said = {name for row in rows for name, text in row.items() if text not in ("", "-")}
     if {row["head"] for row in rows} == {report["head"]}:
-        said -= {"head"}
-    return [{name: text for name, text in row.items() if name in said} for row in rows]
+        rows = [{name: text for name, text in row.items() if name != "head"} for row in rows]
+    return _speaking(rows)
 
 
 def about(part: dict[str, Any]) -> str:
@@ -194,6 +220,12 @@ def about(part: dict[str, Any]) -> str:
 def heading(target: str) -> str:
     """A target as a heading."""
     return label(target).capitalize()
+
+
+def _speaking(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The rows without columns that are empty in all of them."""
+    said = {name for row in rows for name, text in row.items() if text not in ("", "-")}
+    return [{name: text for name, text in row.items() if name in said} for row in rows]
 
 
 def _plain(value: float | None) -> str:

@@ -19,11 +19,11 @@ def test_a_row_a_method():
     metrics = {"knobs": {fake.TARGET: fake.KNOBS}, "identity": fake.IDENTITY}
     knob, rival = evidence.knob_rows(metrics, fake.TARGET)
     assert knob == {
-        "method": "Progressive Exaggeration, morph head", "FD present ↓": "1.95", "FD absent ↓": "-",
+        "method": "Progressive Exaggeration, morph head", "FD present ↓": "1.95",
         "FD overall ↓": "2.46", "closeness ↑": "90% (86% to 94%)", "same person ↑": "85% (81% to 89%)",
         "f misses the request by ↓": "0.06 (0.02 to 0.10)", "calibrated ↓": "0.0100 (-0.0300 to 0.0500)",
         "independent network follows ↑": "0.70 (0.66 to 0.74)",
-    }  # fmt: skip
+    }, "and no column of FD absent, which is empty in every row"  # fmt: skip
     assert rival["method"] == "xGEM"
     assert rival["same person ↑"] == "25% (21% to 29%)", "its own, which is kept beside the knob's"
     unmeasured = "FD overall ↓", "closeness ↑", "calibrated ↓", "independent network follows ↑"
@@ -37,9 +37,24 @@ def test_rivals_are_read_from_a_measure_of_their_own():
     assert rival["f misses the request by ↓"] == "0.20 (0.16 to 0.24)"
 
 
+@pytest.mark.parametrize(
+    ("knob", "start"),
+    [((0.5, 0.45, 0.55), "Yes, more than chance does (0.50 against 0.70"), ((0.68, 0.6, 0.75), "Not shown: "),
+     ((0.9, 0.85, 0.95), "No: replacing pixels at random takes the answer sooner (0.90 against 0.70")],
+)  # fmt: skip
+def test_what_deletion_says_is_said(knob, start):
+    def area(value, low, high):
+        return {"area": {"value": value, "low": low, "high": high}}
+
+    methods = {"knob": area(*knob), "random": area(0.7, 0.65, 0.75), "fido-ssr": area(0.55, 0.5, 0.6)}
+    text = evidence.saliency_sentence({"methods": methods}, {"fido-ssr": "FIDO-SSR"})
+    assert text.startswith(start)
+    assert text.endswith("FIDO-SSR does best (0.55).") is (knob[0] > 0.55)
+
+
 def test_nothing_about_persons_where_there_are_none():
     rows = evidence.knob_rows({"knobs": {fake.TARGET: fake.KNOBS}}, fake.TARGET)
-    assert [r["same person ↑"] for r in rows] == ["-", "-"]
+    assert not any("same person ↑" in r for r in rows)
 
 
 def test_what_the_paper_printed():
@@ -80,7 +95,7 @@ def test_a_group_of_nobody_has_no_box(heart):
 def test_a_row_a_test(heart):
     rows = evidence.test_rows(heart, "ctr")
     assert [r["test"] for r in rows] == ["paired t", "paired t"] + ["independent t"] * 3
-    assert rows[0]["comparison"] == "healthy to made condition"
+    assert rows[0]["comparison"] == "without, by the label → without, asked for more"
     assert rows[0]["effect"].startswith("d_z = +")
     assert rows[0]["p"] == "< 1e-10"
     assert rows[1]["mean difference"].startswith("-0.05")
@@ -91,7 +106,7 @@ def test_numbers_of_a_test_by_hand():
     found = {"n": 5, "difference": 0.01234, "t": 2.5, "p": 0.0456, "effect": 1.234}
     report = {"ctr": {"paired": {"a_b to c": found, "too few": {"n": 2}}, "independent": {}}}
     assert evidence.test_rows(report, "ctr") == [
-        {"comparison": "a b to c", "test": "paired t", "n": "5", "mean difference": "+0.0123", "effect": "d_z = +1.23",
+        {"comparison": "a_b → c", "test": "paired t", "n": "5", "mean difference": "+0.0123", "effect": "d_z = +1.23",
          "t": "2.50", "p": "0.046"}
     ]  # fmt: skip
 
