@@ -38,12 +38,8 @@ def classifier_says(study: Study, place: upload.Place) -> None:
     answers = studies.answers(study.name, place.key, place.prepared)
     knobs = list(study.knobs)
     room = 3.8 if any(len(study.heads(t)) > 1 for t in knobs) else 2.0
-    if len(knobs) > 3:  # they fill the row, and their quality takes the next one
-        says, how = st.columns([0.5 + len(knobs), room], vertical_alignment="bottom")
-        quality = st.container()
-    else:
-        widths = [0.5 + len(knobs), max(1.5, 7 - room - len(knobs)), room]
-        says, quality, how = st.columns(widths, vertical_alignment="bottom")
+    says, how = st.columns([max(0.5 + len(knobs), 7 - room), room], vertical_alignment="bottom")
+    quality = st.container()
     address.prefer("target", "target", knobs)
     target = says.segmented_control(
         "The classifier says", knobs, key="target", required=True, on_change=address.write, kwargs={"delta": None},
