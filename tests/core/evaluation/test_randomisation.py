@@ -119,6 +119,15 @@ def test_rank_correlation_by_hand():
     assert spearman(a, np.array([[1.0, 2], [4, 3]])) == pytest.approx(0.8)
 
 
+def test_pixels_that_are_zero_in_both_do_not_make_maps_alike():
+    """Four marked pixels of 100, in opposite order: over all pixels the ties alone would give .9 and more."""
+    a, b = np.zeros((10, 10)), np.zeros((10, 10))
+    a[0, :4], b[0, :4] = (1, 2, 3, 4), (4, 3, 2, 1)
+    assert spearman(a, b) == pytest.approx(-1)
+    b[5, 5] = 9  # zero in one of them alone: it counts
+    assert -1 < spearman(a, b) < 0
+
+
 @pytest.mark.parametrize("flat", [0.0, 3.0])
 def test_a_flat_map_correlates_with_nothing(flat):
     a, flat = np.random.default_rng(0).random((8, 8)), np.full((8, 8), flat)
