@@ -43,7 +43,7 @@ def audit(
     as_json: Annotated[bool, typer.Option("--json", help="Print numbers as JSON.")] = False,
 ) -> None:
     """Ask every picture for more and for less, and an oracle what became of an attribute that should not matter."""
-    from core.data.table import read_table
+    from core.data.table import ALL, read_table
     from core.evaluation.audit import MAIN, AuditTask, audit_cohort
     from core.evaluation.audit_files import verdict, write_csv, write_plot
     from core.studies import open_study
@@ -58,7 +58,7 @@ def audit(
         study, target or opened.knobs[0], attribute, names, _names(by), mode, aligned, choose_device(device)
     )
     table = read_table(data, labels, missing_ok=True)
-    split = split or ("test" if "split" in table.columns else "all")
+    split = split or ("test" if "split" in table.columns else ALL)
     table = _rows(table, split, pictures, seed)
     bar = Bar()
     report = audit_cohort(
@@ -81,8 +81,7 @@ def audit(
 def _rows(table: LabelledTable, split: str, pictures: int, seed: int) -> LabelledTable:
     import numpy as np
 
-    if split != "all":
-        table = table.split(split)
+    table = table.split(split)
     if not len(table):
         raise UserError(f"The label file has no rows in split '{split}'; pass --split all to take every row.")
     if pictures and pictures < len(table):

@@ -25,7 +25,7 @@ def evaluate(
             "saliency, segmenter, heart, discrimination, pictures."
         ),
     ] = "",
-    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    split: Annotated[str, typer.Option(help="train, val, test or all.")] = "test",
     pictures: Annotated[
         int, typer.Option(help="At most so many for what is costly: knobs, faces, infills, masks, maps.")
     ] = 500,
@@ -78,6 +78,8 @@ def evaluate(
             continue
         auc, accuracy = report["auc"]["value"], report["accuracy"]["value"]
         print(f"{target}: AUC {auc:.3f}, accuracy {accuracy:.3f} (n = {report['n']})")
+    for choice, report in metrics.get("choices", {}).items():
+        print(f"{choice}: the likeliest class is right for {report['accuracy']['value']:.1%} (n = {report['n']})")
     for target, found in metrics.get("knobs", {}).items():
         for head, report in found.items():
             direct = report["direct"]

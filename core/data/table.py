@@ -21,6 +21,7 @@ import numpy as np
 from core.errors import UserError
 
 SPLITS = ("train", "val", "test")
+ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,13 @@ class LabelledTable:
         return self.where(np.sort(np.concatenate([rng.choice(cell, least, replace=False) for cell in cells])))
 
     def split(self, name: str) -> LabelledTable:
-        """The rows of one split. Without a `split` column, a fixed 80/10/10 split by a hash of the group."""
+        """The rows of one split; 'all' takes every row. Without a `split` column, a fixed 80/10/10 split by a hash of
+        the group.
+        """
+        if name == ALL:
+            return self
         if name not in SPLITS:
-            raise UserError(f"There is no split '{name}'; choose one of {', '.join(SPLITS)}.")
+            raise UserError(f"There is no split '{name}'; choose one of {', '.join(SPLITS)} and {ALL}.")
         if "split" in self.columns:
             return self.where(np.array([s == name for s in self.columns["split"]]))
         group = next((c for c in ("patient", "identity", "file") if c in self.columns), "file")
@@ -153,6 +158,21 @@ def class_numbers(table: LabelledTable, classes: tuple[str, ...]) -> tuple[np.nd
     """([N] class number, [N] bool whether exactly one of the classes' 0/1 columns is 1)."""
     columns = np.stack([np.nan_to_num(table.label(name)) for name in classes], axis=1)
     return columns.argmax(1), columns.sum(1) == 1
+
+
+def class_index(table: LabelledTable, count: int) -> np.ndarray:
+    """[N] int64: the class of each row, from the column `class_index` of a set whose classes have numbers, -1 where it
+    is blank. Raises UserError when the column is missing or holds anything but 0 to count - 1.
+    """
+    wanted = f"a column 'class_index' with the number of each picture's class, 0 to {count - 1}"
+    if "class_index" not in table.columns:
+        raise UserError(f"The label file has no classes to compare with; add {wanted}.")
+    numbers = np.full(len(table), -1, dtype=np.int64)
+    for row, text in enumerate(table.columns["class_index"]):
+        if text and not (text.isdecimal() and int(text) < count):
+            raise UserError(f"'{text}', the class of {table.files[row]}, is not one; the label file takes {wanted}.")
+        numbers[row] = int(text or -1)
+    return numbers
 
 
 def to_uint8(picture: np.ndarray) -> np.ndarray:

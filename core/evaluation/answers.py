@@ -23,6 +23,10 @@ from core.errors import UserError
 from core.evaluation.engine import Record, Row, Rows, run_task, weights_digest
 from core.studies.study import Study
 
+# What is kept of a packaged network's many classes: the likeliest.
+LIKELIEST, FIRST = "likeliest", 5
+_FIRST = ("probability", *(f"class {i}" for i in range(1, FIRST + 1)))
+
 Progress = Callable[[int, int], None] | None
 Network = tuple[tuple[str, ...], Callable[[Tensor], Tensor]]  # names of K outputs, [1, C, S, S] -> [1, K] or [1]
 
@@ -121,6 +125,8 @@ def _networks(study: Study, asked: tuple[str, ...]) -> dict[str, Network]:
     if study.one_of_many:
         boxes = [study.blackbox(target) for target in asked]
         found["classifier"] = (asked, lambda x: torch.stack([box.posterior(x) for box in boxes], 1))
+        if study.package:
+            found[LIKELIEST] = (_FIRST, lambda x: _likeliest(study.network.posterior(x)))
     else:
         found["classifier"] = (study.classifier.targets, study.classifier.posterior)
     witness = study.features()
@@ -135,6 +141,12 @@ def _networks(study: Study, asked: tuple[str, ...]) -> dict[str, Network]:
         gate = load_classifier(study.folder / study.settings["gate"]["file"], str(study.device)).target("in_domain")
         found["gate"] = (("in_domain",), gate.posterior)
     return found
+
+
+def _likeliest(posterior: Tensor) -> Tensor:
+    """[1, K] -> [1, FIRST + 1]: the probability of the likeliest class, and the numbers of the likeliest, best first."""
+    values, classes = posterior.topk(FIRST, 1)
+    return torch.cat([values[:, :1], classes.to(values)], 1)
 
 
 @lru_cache(maxsize=4)

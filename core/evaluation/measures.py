@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from core.data.table import LabelledTable, class_numbers
-from core.evaluation.answers import Answers
+from core.data.table import LabelledTable, class_index, class_numbers
+from core.evaluation.answers import LIKELIEST, Answers
 from core.evaluation.changers import knobs_of
 from core.evaluation.classification import classification_report
 from core.evaluation.cohort import Cohort
@@ -32,6 +32,8 @@ def measure_classifier(cohort: Cohort, metrics: Metrics, out: Path, write: Write
     about = cohort.about
     if study.choices:
         metrics["choices"] = {c: about | _choice(answers, f"choice {c}", rows, seed) for c in study.choices}
+    if study.package:
+        metrics["choices"] = {study.package: about | _numbered(answers, rows, len(study.targets), seed)}
     if not study.one_of_many:
         metrics["classifier"] = about | {"targets": _targets(answers, "classifier", rows, seed)}
     if "witness" in study.settings:
@@ -112,11 +114,24 @@ def _choice(answers: Answers, network: str, rows: LabelledTable, seed: int) -> d
     """How often the likeliest class is the right one, over the rows that belong to exactly one."""
     labels, known = class_numbers(rows, answers.names[network])
     posterior = answers.values[network][known]
-    right = (posterior.argmax(1) == labels[known]).astype(float)
-    sure = posterior.max(1)
+    return _right(posterior.argmax(1) == labels[known], posterior.max(1), seed)
+
+
+def _numbered(answers: Answers, rows: LabelledTable, count: int, seed: int) -> dict[str, Any]:
+    """The same for a packaged network, whose classes have numbers; and how often the class is among the first five."""
+    labels = class_index(rows, count)
+    known = labels >= 0
+    sure, first = answers.values[LIKELIEST][known, 0], answers.values[LIKELIEST][known, 1:]
+    hit = first == labels[known, None]
+    among = hit.any(1).astype(float)
+    return _right(hit[:, 0], sure, seed) | {"top5": bootstrap(lambda v: float(v.mean()), among, seed=seed).to_dict()}
+
+
+def _right(right: np.ndarray, sure: np.ndarray, seed: int) -> dict[str, Any]:
+    """right: [N] whether the likeliest class is the right one; sure: [N] its probability."""
     return {
-        "n": int(known.sum()),
-        "accuracy": bootstrap(lambda v: float(v.mean()), right, seed=seed).to_dict(),
+        "n": len(right),
+        "accuracy": bootstrap(lambda v: float(v.mean()), right.astype(float), seed=seed).to_dict(),
         "confidence_gap": bootstrap(lambda v: float(v.mean()), sure - right, seed=seed).to_dict(),
     }
 

@@ -75,14 +75,17 @@ def masks(metrics: dict[str, Any]) -> str:
 
 
 def choices(metrics: dict[str, Any]) -> str:
-    """One row a question with several classes."""
+    """One row a question with several classes; the share among the first five only where it was measured."""
+    found = metrics.get("choices", {})
+    five = any("top5" in r for r in found.values())
     rows = [
-        [name, str(r["n"]), share(r["accuracy"]), interval(r["confidence_gap"])]
-        for name, r in metrics.get("choices", {}).items()
+        [name, str(r["n"]), share(r["accuracy"])]
+        + ([share(r["top5"]) if "top5" in r else "-"] if five else [])
+        + [interval(r["confidence_gap"])]
+        for name, r in found.items()
     ]
-    return (
-        table(["one of several classes", "n", "likeliest is right", "confidence minus accuracy"], rows) if rows else ""
-    )
+    header = ["one of several classes", "n", "likeliest is right"] + ["among the first five"] * five
+    return table([*header, "confidence minus accuracy"], rows) if rows else ""
 
 
 def one_vs_one(metrics: dict[str, Any]) -> str:

@@ -79,6 +79,11 @@ class Study:
         return bool({"package", "choice"} & set(self.settings["classifier"]))
 
     @property
+    def package(self) -> str:
+        """The package the network comes out of; empty where it is the study's own."""
+        return str(self.settings["classifier"].get("package", ""))
+
+    @property
     def choices(self) -> tuple[str, ...]:
         """Questions with several classes of which a picture has exactly one, for one-against-one explanations."""
         return tuple(c["name"] for c in self.settings.get("choice", []))
@@ -186,15 +191,14 @@ class Study:
             return self.classifier
         if "choice" in self.settings["classifier"]:
             return self.choice(self.settings["classifier"]["choice"])
-        package = self.settings["classifier"]["package"]
 
         def load() -> MultiClass:
-            network = load_packaged(package, self.device)
+            network = load_packaged(self.package, self.device)
             for target in self.settings["classifier"].get("targets", ()):
                 network.target(target)  # raises for a class that is not there
             return network
 
-        return self._once(f"package {package}", load)
+        return self._once(f"package {self.package}", load)
 
     def blackbox(self, target: str) -> BlackBox:
         """The classifier's answer to one binary question."""

@@ -232,11 +232,58 @@ def test_a_network_of_many_classes_is_asked_for_some(study_folder, tmp_path, mon
     asked = study.targets[5:7]
     rows, answers = ask_cohort(study, read_table(tmp_path, tmp_path / "l.csv"), tmp_path / "cache", asked=asked)
     assert len(rows) == 3
-    assert answers.names == {"classifier": asked}
+    assert answers.names.keys() == {"classifier", "likeliest"}
+    assert answers.names["classifier"] == asked
     prepared = study.prepare(read_picture(tmp_path / "1.png"))
     with torch.no_grad():
         wanted = study.blackbox(asked[1]).posterior(torch.from_numpy(prepared.tensor)[None])
     assert answers.of("classifier", asked[1])[1] == pytest.approx(float(wanted), rel=0.05)
+
+
+@pytest.fixture
+def numbered(tmp_path, monkeypatch):
+    """(study with many classes, folder, the class numbers of its four pictures from likeliest to least)"""
+    monkeypatch.setattr("core.studies.study.load_packaged", many_classes)
+    study = Study(write_many(tmp_path / "c") / "many")
+    rng, order = np.random.default_rng(0), []
+    for i in range(4):
+        Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(tmp_path / f"{i}.png")
+        prepared = study.prepare(read_picture(tmp_path / f"{i}.png"))
+        kept = torch.from_numpy(np.rint(prepared.tensor * 255) / 255).float()
+        order.append(study.network.posterior(kept[None])[0].argsort(descending=True).tolist())
+    return study, tmp_path, order
+
+
+def test_classes_with_numbers_are_compared_with_the_likeliest(numbered):
+    study, folder, order = numbered
+    classes = [order[0][0], order[1][4], order[2][5], ""]  # right, among the first five, not among them, unknown
+    (folder / "l.csv").write_text("file,class_index\n" + "".join(f"{i}.png,{c}\n" for i, c in enumerate(classes)))
+    table = read_table(folder, folder / "l.csv")
+    metrics = evaluate_study(study, table, folder / "out", measures=("classifier",), split="all")
+    found = metrics["choices"]["imagenet"]
+    assert (found["n"], found["split"]) == (3, "all")
+    assert found["accuracy"]["value"] == pytest.approx(1 / 3, abs=1e-5)
+    assert found["top5"]["value"] == pytest.approx(2 / 3, abs=1e-5)
+    assert "classifier" not in metrics
+    assert "| imagenet | 3 | 33.3% " in page(metrics)
+    assert "among the first five" in page(metrics)
+
+
+@pytest.mark.parametrize(
+    ("csv", "said"),
+    [
+        ("file\n0.png\n", "add a column 'class_index' with the number of each picture's class, 0 to"),
+        ("file,class_index\n0.png,cat\n", "'cat', the class of 0.png, is not one"),
+        ("file,class_index\n0.png,1000\n", "'1000', the class of 0.png, is not one"),
+    ],
+)
+def test_classes_without_numbers_are_a_sentence(numbered, csv, said):
+    study, folder, _ = numbered
+    (folder / "l.csv").write_text(csv)
+    with pytest.raises(UserError, match=said):
+        evaluate_study(
+            study, read_table(folder, folder / "l.csv"), folder / "out", measures=("classifier",), split="all"
+        )
 
 
 def test_mistakes(study_folder, labelled_folder, cache, tmp_path):
