@@ -144,7 +144,7 @@ def _networks(study: Study, asked: tuple[str, ...]) -> dict[str, Network]:
 
 
 def _likeliest(posterior: Tensor) -> Tensor:
-    """[1, K] -> [1, FIRST + 1]: the probability of the likeliest class, and the numbers of the likeliest, best first."""
+    """[1, K] -> [1, FIRST + 1]: the probability of the likeliest class, then the numbers of the FIRST likeliest."""
     values, classes = posterior.topk(FIRST, 1)
     return torch.cat([values[:, :1], classes.to(values)], 1)
 
