@@ -102,10 +102,11 @@ def verdict(report: dict[str, Any]) -> list[str]:
 
 
 def group_words(name: str, attribute: str, positive: str | None) -> str:
-    """A group's name for people: 'male', 'not male', 'young 1', 'cardiomegaly not given'."""
+    """A group's name for people: 'male', 'not male', 'young', 'not young', 'view PA', 'cardiomegaly not given'."""
     column, _, value = name.partition("=")
     if column != "attribute":
-        return f"{label(column)} {value or 'not given'}"
+        yes_no = {"1": label(column), "0": f"not {label(column)}"}
+        return yes_no.get(value, f"{label(column)} {value or 'not given'}")
     return {"1": positive, "0": f"not {positive}"}[value] if positive else f"{attribute}={value}"
 
 

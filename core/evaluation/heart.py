@@ -22,6 +22,7 @@ from core.networks.exaggerator import Change, Exaggerator, enlarge, warp
 from core.networks.unet import UNet
 
 MEASURES = ("ctr", "area")
+LEAST_HEART = 0.02  # of the square of the chest's width; hearts have .1 and more, and less is a speck
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,17 @@ def largest(mask: np.ndarray, parts: int) -> np.ndarray:
 
 
 def heart_size(heart: np.ndarray, lungs: np.ndarray) -> HeartSize:
-    """From two [H, W] bool masks of one frame."""
+    """From two [H, W] bool masks of one frame. An outline too small to be an organ counts as not found."""
+    nothing = HeartSize(float("nan"), float("nan"))
     heart, lungs = largest(heart, 1), largest(lungs, 2)
     if not heart.any() or not lungs.any():
-        return HeartSize(float("nan"), float("nan"))
+        return nothing
     width = _greatest_extent(heart)
     chest = _greatest_extent(lungs | heart)
-    return HeartSize(width / chest, float(heart.sum()) / chest**2)
+    area = float(heart.sum()) / chest**2
+    if area < LEAST_HEART or _greatest_extent(lungs) < width:
+        return nothing
+    return HeartSize(width / chest, area)
 
 
 def _greatest_extent(mask: np.ndarray) -> int:

@@ -200,6 +200,8 @@ def test_the_attribute_is_named_where_its_name_is_known():
     (first, *_) = verdict(report(main=records(0.1)) | {"positive": "with a bar"})
     assert first.startswith("60 pictures: 30 not with a bar, 30 with a bar. ")
     assert group_words("site=", "corner bar", None) == "site not given"
+    assert group_words("site=B", "corner bar", None) == "site B"
+    assert [group_words(f"Wearing_Hat={v}", "corner bar", None) for v in "10"] == ["wearing hat", "not wearing hat"]
     assert group_words("attributes=z", "corner bar", None) == "attributes z", "not the attribute"
 
 

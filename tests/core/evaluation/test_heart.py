@@ -97,6 +97,18 @@ def test_what_was_not_found_has_no_size(chest, missing):
     assert np.isnan(size.area)
 
 
+def test_a_speck_is_no_organ(chest):
+    heart, lungs = chest
+    speck = blank()
+    speck[20:25, 30:39] = True  # 45 pixels of a chest 50 wide: .018 of its square
+    assert np.isnan(heart_size(speck, lungs).ctr)
+    speck[20:26, 30:39] = True  # .0216
+    assert heart_size(speck, lungs).area == pytest.approx(54 / 50**2)
+    narrow = blank()
+    narrow[5:35, 22:41] = True  # "lungs" less wide than the heart
+    assert np.isnan(heart_size(heart, narrow).area)
+
+
 # A change at another size
 
 
