@@ -1,21 +1,21 @@
 """DeepLIFT with the rescale rule, and its mean over many baselines, DeepSHAP.
 
-Shrikumar, Greenside, Kundaje, ICML 2017; Lundberg and Lee, NeurIPS 2017. Written over the network's traced graph:
-every call of a nonlinearity is rewritten for itself, so a reused ReLU, a functional relu and residual additions are
+Shrikumar, Greenside, Kundaje, ICML 2017; Lundberg and Lee, NeurIPS 2017. Written over the operations the network calls:
+every call of a nonlinearity is replaced for itself, so a reused ReLU, a functional relu and residual additions are
 handled, where hooks on modules go wrong. Operations that are neither linear nor known raise an error instead of a
-wrong map, and the sum of every map is checked against the difference of the scores.
+wrong map, and the sum of every map is checked against the difference of the scores. Calls are met where torch
+dispatches them, in this thread alone: tracing with torch.fx patches every network of the process while it lasts.
 """
 
 from __future__ import annotations
 
-import copy
-import operator
 from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, fx, nn
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from core.attributions.score import Score
 from core.errors import UserError
@@ -77,67 +77,48 @@ class _MaxPool(torch.autograd.Function):
         return multiplier.view_as(x1).repeat(2, 1, 1, 1), None
 
 
-_NONLINEAR_MODULES = (nn.ReLU, nn.ELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.LeakyReLU, nn.Softplus, nn.ReLU6)
-_NONLINEAR_CALLS = {
-    F.relu, torch.relu, F.relu6, F.elu, F.silu, F.leaky_relu, F.softplus, torch.sigmoid, torch.tanh, F.sigmoid,
-    F.tanh,
+# By the name torch calls an operation, without the underscores of operators and of those that work in place.
+_NONLINEAR = {"relu", "relu6", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "tanh"}
+_LINEAR = {
+    "add", "sub", "rsub", "neg", "getitem", "cat", "flatten", "view", "reshape", "contiguous", "squeeze", "unsqueeze",
+    "expand", "mean", "adaptive_avg_pool2d", "avg_pool2d", "batch_norm", "conv2d", "dropout", "linear",
 }  # fmt: skip
-_NONLINEAR_METHODS = {"relu", "relu_", "sigmoid", "tanh"}
-_LINEAR = (
-    nn.Conv2d, nn.Linear, nn.BatchNorm2d, nn.BatchNorm1d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Identity,
-    nn.Dropout, nn.Dropout2d,
-)  # fmt: skip
-_LINEAR_CALLS = {
-    operator.add, operator.iadd, operator.sub, operator.getitem, torch.add, torch.cat, torch.flatten, torch.sub,
-    F.adaptive_avg_pool2d, F.avg_pool2d, F.dropout, torch.mean, F.linear, F.conv2d, getattr, operator.neg,
-}  # fmt: skip
-_LINEAR_METHODS = {"add", "add_", "view", "reshape", "flatten", "mean", "size", "contiguous", "squeeze", "unsqueeze"}
-_BY_CONSTANT = {operator.mul, operator.truediv, torch.mul, torch.div}
+_BY_CONSTANT = {"mul", "div"}
+_POOL = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
 
-class _Interpreter(fx.Interpreter):
-    """Runs a traced network on stacked pictures and baselines with the rules above."""
+class _Rules(TorchFunctionMode):
+    """While it is entered, this thread's operations on stacked pictures and baselines follow the rules above."""
 
-    extra_traceback = False  # a refusal is one sentence
-
-    def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        module = self.fetch_attr(str(target))
-        if isinstance(module, nn.MaxPool2d):
-            options = {name: getattr(module, name) for name in ("kernel_size", "stride", "padding", "dilation")}
-            return _MaxPool.apply(args[0], options | {"ceil_mode": module.ceil_mode})
-        if isinstance(module, _NONLINEAR_MODULES):
-            # Out of place, or the values before it would be gone; its own parameters stay.
-            quiet = copy.copy(module)
-            if hasattr(quiet, "inplace"):
-                quiet.inplace = False
-            return _Rescale.apply(args[0], quiet)
-        if not isinstance(module, _LINEAR):
-            raise UserError(f"DeepLIFT has no rule for the layer {type(module).__name__} ({target}).")
-        return super().call_module(target, args, kwargs)
-
-    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if target in _NONLINEAR_CALLS:
-            rest = {name: value for name, value in kwargs.items() if name != "inplace"}
-            others = args[1:] if target not in (F.relu, F.relu6, F.silu) else ()  # their only other one is `inplace`
-            return _Rescale.apply(args[0], lambda v: target(v, *others, **rest))
-        divides = target in (operator.truediv, torch.div)
-        constant = target in _BY_CONSTANT and not any(_moves(a) for a in (args[1:] if divides else args[:0]))
-        constant = constant and sum(_moves(a) for a in args) <= 1
-        if target not in _LINEAR_CALLS and not constant:
-            raise UserError(f"DeepLIFT has no rule for the operation {getattr(target, '__name__', target)}.")
-        return super().call_function(target, args, kwargs)
-
-    def call_method(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if target in _NONLINEAR_METHODS:
-            plain = str(target).removesuffix("_")
-            return _Rescale.apply(args[0], lambda v: getattr(v, plain)())
-        if target not in _LINEAR_METHODS:
-            raise UserError(f"DeepLIFT has no rule for the operation {target}.")
-        return super().call_method(target, args, kwargs)
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = str(getattr(function, "__name__", "")).strip("_")
+        inputs = [*args, *kwargs.values()]
+        if name in _NONLINEAR and _moves(args[0]):
+            # Out of place, or the values before it would be gone; other settings stay.
+            plain = getattr(F, name, None) or getattr(torch, name)
+            rest = [value for value in args[1:] if not isinstance(value, bool)]
+            named = {key: value for key, value in kwargs.items() if key != "inplace"}
+            return _Rescale.apply(args[0], lambda v: plain(v, *rest, **named))
+        if name == "max_pool2d" and _moves(args[0]):
+            return _MaxPool.apply(
+                args[0], dict(zip(_POOL, args[1:], strict=False)) | {k: kwargs[k] for k in _POOL if k in kwargs}
+            )
+        result = function(*args, **kwargs)
+        if not _moves(result) or name in _LINEAR:
+            return result
+        divisor = name == "div" and _moves(args[1])
+        if name in _BY_CONSTANT and not divisor and sum(map(_moves, inputs)) == 1:
+            return result
+        raise UserError(f"DeepLIFT has no rule for the operation {name}.")
 
 
 def _moves(value: Any) -> bool:
-    """Whether a value depends on the picture: weights and constants do not."""
+    """Whether a value, or one of several, depends on the picture: weights and constants do not."""
+    if isinstance(value, (list, tuple)):
+        return any(map(_moves, value))
     return isinstance(value, Tensor) and value.requires_grad
 
 
@@ -146,16 +127,24 @@ def deeplift(score: Score, x: Tensor, baselines: Tensor, chunk: int = CHUNK) -> 
     Memory is that of `chunk` baselines, however many there are.
 
     The network must be frozen and in eval mode. Raises UserError where it holds an operation without a rule, and
-    RuntimeError where the sum does not come out.
+    RuntimeError where the sum does not come out, or where under the rules the network answers something else (one that
+    changes a value in place and reads it under another name).
     """
-    graph = _Interpreter(fx.symbolic_trace(score.network))
-    result = torch.zeros_like(x)
+    result, checked = torch.zeros_like(x), False
     for i in range(len(x)):
         for part in baselines[i].split(chunk):
             pictures = x[i].expand(len(part), -1, -1, -1)
             stacked = torch.cat([pictures, part]).detach().requires_grad_()
-            values = score.of(graph.run(stacked))
+            with _Rules():
+                answers = score.network(stacked)
+            values = score.of(answers)
             s1, s0 = values.chunk(2)
+            if not checked:
+                with torch.no_grad():
+                    plain = score.of(score.network(stacked[:1]))
+                if abs(float(plain[0] - values[0].detach())) > TOLERANCE * (1 + abs(float(plain[0]))):
+                    raise RuntimeError("DeepLIFT's rules do not fit this network: under them it answers something else")
+                checked = True
             (multiplier,) = torch.autograd.grad(s1.sum(), stacked)
             given = multiplier[: len(part)] * (pictures - part)
             gap = (given.flatten(1).sum(1) - (s1 - s0)).abs()
