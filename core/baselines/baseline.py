@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from core.errors import UserError
 from core.infills.heuristic import gaussian_blur
 
 NAMES = ("ganmex", "mdts", "expected", "mean", "blur", "zero", "max")
@@ -87,10 +88,10 @@ class NearestSample:
         self.pictures, self.labels = pictures, labels
 
     def of(self, x: Tensor, origin: int, target: int) -> Tensor:
-        """See `Baseline.of`. Raises ValueError where no picture of the class is kept."""
+        """See `Baseline.of`. Raises UserError where no picture of the class is kept."""
         own = self.pictures[self.labels == target]
         if not len(own):
-            raise ValueError(f"no training picture of class {target} is kept")
+            raise UserError(f"No training picture of class {target} is kept; `contralens references` keeps some.")
         flat = own.flatten(1).to(x) / 255
         nearest = torch.cdist(x.flatten(1), flat).argmin(1)
         return (own[nearest.to(own.device)].to(x) / 255)[:, None]

@@ -24,7 +24,7 @@ from core.studies.study import Study
 
 MAIN = "main"  # the study's own classifier, beside its variants
 # A row's and a record's own keys: no column to group by can be called so.
-RESERVED = {"index", "path", "attribute", "query", "oracle", *ENDS, *(f"{end}_oracle" for end in ENDS)}
+RESERVED = {"index", "path", "file", "bytes", "attribute", "query", "oracle", *ENDS, *(f"{end}_oracle" for end in ENDS)}
 Progress = Callable[[int, int], None] | None
 
 

@@ -8,6 +8,7 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Callable
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,6 +17,7 @@ from core.evaluation.audit import AuditTask, check_task, summarise
 from core.evaluation.engine import Record, attempt
 
 MOST_PICTURES = 5000
+MOST_TABLE = 10 * 2**20  # bytes of the unpacked CSV
 MOST_BYTES = 200 * 2**20  # of one unpacked member: larger than any radiograph, smaller than a bomb
 # What zipfile raises for damaged, encrypted and exotic files.
 _DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError, OSError)
@@ -40,8 +42,9 @@ class CohortZip:
                 "`contralens audit` takes any number."
             )
         try:
-            reader = csv.DictReader(io.StringIO(self._bytes(tables[0]).decode("utf-8-sig")))
-            self.rows = [{k: (v or "").strip() for k, v in row.items() if k} for row in reader]
+            reader = csv.DictReader(io.StringIO(self._bytes(tables[0], MOST_TABLE).decode("utf-8-sig")))
+            rows = islice(reader, MOST_PICTURES + 1)
+            self.rows = [{k: (v or "").strip() for k, v in row.items() if k} for row in rows]
         except (UnicodeDecodeError, csv.Error):
             raise UserError(f"{tables[0]} is not a CSV file in UTF-8; save it as one.") from None
         self.columns = tuple(n for n in (reader.fieldnames or ()) if n)
@@ -49,6 +52,11 @@ class CohortZip:
             raise UserError(f"{tables[0]} has no column 'file'; add one with the image file names.")
         if not self.rows:
             raise UserError(f"{tables[0]} has a header but no rows.")
+        if len(self.rows) > MOST_PICTURES:
+            raise UserError(
+                f"{tables[0]} has more than the {MOST_PICTURES} rows the page takes. "
+                "`contralens audit` takes any number."
+            )
         root = PurePosixPath(tables[0]).parent
         # Names count from the CSV, or from the root of the ZIP.
         self._at = {n: n for n in names} | {
@@ -61,9 +69,10 @@ class CohortZip:
             raise UserError(f"{name} is named in the CSV and not in the ZIP.")
         return self._bytes(self._at[name])
 
-    def _bytes(self, name: str) -> bytes:
-        if self._zip.getinfo(name).file_size > MOST_BYTES:
-            raise UserError(f"{name} would unpack to more than {MOST_BYTES >> 20} MB.")
+    def _bytes(self, name: str, most: int | None = None) -> bytes:
+        most = most or MOST_BYTES
+        if self._zip.getinfo(name).file_size > most:
+            raise UserError(f"{name} would unpack to more than {most >> 20} MB.")
         try:
             return self._zip.read(name)
         except _DAMAGED as fault:

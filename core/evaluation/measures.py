@@ -20,6 +20,7 @@ from core.evaluation.knob import knob_report
 from core.evaluation.pictures import write_strips
 from core.evaluation.verification import verification_report
 from core.explainers.changer import Changer
+from core.images.prepare import prepare_photo
 from core.images.read import read_picture
 
 Metrics = dict[str, Any]
@@ -98,7 +99,7 @@ def identity_report(
     """`verification_report` of a changer, the study's own or not, on at most so many of the cohort's faces."""
     rows, options = cohort.rows, cohort.options
     chosen = cohort.choose(target, min(options.pictures, pictures))
-    views = [read_picture(rows.folder / rows.files[i]).pixels for i in chosen]
+    views = [prepare_photo(read_picture(rows.folder / rows.files[i]), cohort.study.size).view for i in chosen]
     return verification_report(
         changer, cohort.study.blackbox(target), views, cohort.images[chosen], _strangers(rows, chosen, options.seed),
         seed=options.seed, progress=progress,

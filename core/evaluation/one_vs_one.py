@@ -31,7 +31,8 @@ def baseline_report(
     """For every baseline over all ordered pairs of classes: how often the classifier calls it the target class, its
     mean distance |x - baseline|, and the Fréchet distance of all of them to the real pictures.
 
-    images: [N, C, S, S] uint8, held out; labels: [N] class numbers. Every picture is asked for every other class.
+    images: [N, C, S, S] uint8, held out; labels: [N] class numbers. Every picture is asked for every other class, and
+    intervals are over pictures, `n` of them.
     """
     x = torch.from_numpy(images).float() / 255
     count = len(network.classes)
@@ -39,17 +40,23 @@ def baseline_report(
     real = torch.cat([embed(part) for part in x.split(256)]).double().numpy()
     report: dict[str, Any] = {}
     for name, kind in baselines.items():
+        # A picture's other classes are asked of the same picture, so they are averaged before anything is resampled.
         called, moved, made = [], [], []
         for o in range(count):
             own = x[labels == o]
+            if not len(own):
+                continue
+            right, far = [], []
             for t in range(count):
-                if o == t or not len(own):
+                if o == t:
                     continue
                 pictures = kind.of(own, o, t)
                 one = pictures[:, 0]
-                called.append((network(one).argmax(1) == t).float())
-                moved.append((own[:, None] - pictures).abs().mean((1, 2, 3, 4)))
+                right.append((network(one).argmax(1) == t).float())
+                far.append((own[:, None] - pictures).abs().mean((1, 2, 3, 4)))
                 made.append(embed(one[: max(1, 2000 // (count * (count - 1)))]))
+            called.append(torch.stack(right).mean(0))
+            moved.append(torch.stack(far).mean(0))
         report[name] = {
             "one_vs_one": kind.one_vs_one,
             "called_target": _mean(torch.cat(called), seed),

@@ -62,7 +62,7 @@ def full_picture(picture: Picture, prepared: Prepared, sweep: Sweep, index: int)
 
     prepared: of the same picture, with `full=True`. Outside of the frame nothing changes.
     """
-    if index == sweep.origin:
+    if index == sweep.origin and sweep.exact:
         return to_bytes(picture.pixels)
     change = Change(*(torch.from_numpy(a) for a in (sweep.frames, sweep.displacement, sweep.residual)))
     return to_bytes(paste(picture.pixels, render(prepared.view, prepared, change, index), prepared))

@@ -33,7 +33,7 @@ NEEDED_TAGS = (
     *PIXELS, "SamplesPerPixel", "PlanarConfiguration", "BitsAllocated", "HighBit", "PixelRepresentation",
     "NumberOfFrames", "ExtendedOffsetTable", "ExtendedOffsetTableLengths", "PixelSpacing", "ImagerPixelSpacing",
     "ModalityLUTSequence", "RescaleSlope", "RescaleIntercept", "VOILUTSequence", "VOILUTFunction", "WindowCenter",
-    "WindowWidth", "PixelPresentation",
+    "WindowWidth", "PixelPresentation", "PixelPaddingValue", "PixelPaddingRangeLimit",
     *(f"{c}PaletteColorLookupTable{what}" for c in ("Red", "Green", "Blue") for what in ("Descriptor", "Data")),
     *(f"Segmented{c}PaletteColorLookupTableData" for c in ("Red", "Green", "Blue")),
 )  # fmt: skip

@@ -37,7 +37,7 @@ def prepare_digit(picture: Picture, size: int = 28) -> Prepared:
     top, left = (size - small.shape[0]) // 2, (size - small.shape[1]) // 2
     canvas[top : top + small.shape[0], left : left + small.shape[1]] = small
     y, x = ndimage.center_of_mass(canvas)
-    canvas = np.roll(canvas, (round((size - 1) / 2 - y), round((size - 1) / 2 - x)), axis=(0, 1))
+    canvas = ndimage.shift(canvas, (round((size - 1) / 2 - y), round((size - 1) / 2 - x)), order=0)
     note = "The digit was cut out, scaled and centred as MNIST's are" + (
         ", and turned to white on black." if inverted else "."
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from core.errors import UserError
 from core.images.dicom import looks_like_dicom, read_dicom
@@ -16,7 +17,10 @@ from core.images.quiet import quiet
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
 MAX_PIXELS = 80_000_000  # the largest chest detectors give some 20 megapixels
+MAX_COLOUR = 40_000_000  # three channels take three times the memory
 MIN_SIDE = 16
+_GREY = ("1", "L", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+_WHITE_IS_ZERO, _PHOTOMETRIC = 0, 262  # TIFF's
 
 
 def read_picture(source: bytes | str | Path, *, frame: int = 0) -> Picture:
@@ -58,7 +62,7 @@ def _raster(data: bytes, digest: str, frame: int) -> Picture:
         ) from None
     with image:
         width, height = image.size
-        if width * height > MAX_PIXELS:
+        if width * height > (MAX_PIXELS if image.mode in _GREY else MAX_COLOUR):
             raise UserError(f"This picture has {width} x {height} pixels, more than is allowed; export it smaller.")
         if min(width, height) < MIN_SIDE:
             raise UserError(f"This picture has only {width} x {height} pixels; upload a larger one.")
@@ -70,8 +74,9 @@ def _raster(data: bytes, digest: str, frame: int) -> Picture:
         try:
             image.seek(frame)
             image.load()
-            upright = ImageOps.exif_transpose(image)
-            pixels, bits = _pixels(upright)
+            pixels, bits = _pixels(ImageOps.exif_transpose(image))
+            if isinstance(image, TiffImageFile) and bits > 8 and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+                pixels = 1 - pixels  # Pillow turns 8 bits only
         except UserError:
             raise
         except Exception:
@@ -83,7 +88,7 @@ def _pixels(image: Image.Image) -> tuple[np.ndarray, int]:
     """([H, W] or [H, W, 3] float32 in [0, 1], bits a channel)."""
     mode = image.mode
     if mode.startswith("I;16"):
-        return np.asarray(image).astype(np.float32) / 65535, 16
+        return _sixteen(np.asarray(image))
     if mode in ("I", "F"):
         # 32-bit containers hold anything; what is beyond 16 bits or fractional is scaled by its own range.
         values = np.asarray(image, np.float64)
@@ -91,16 +96,29 @@ def _pixels(image: Image.Image) -> tuple[np.ndarray, int]:
             raise UserError("This picture holds values that are not numbers; export it again.")
         low, high = float(values.min()), float(values.max())
         if mode == "I" and low >= 0 and high <= 65535:
-            return (values / 65535).astype(np.float32), 16
+            return _sixteen(values)
         if mode == "F" and low >= 0 and high <= 1:
             return values.astype(np.float32), 32
         return ((values - low) / (high - low) if high > low else values * 0).astype(np.float32), 32
     if mode in ("1", "L"):
         return np.asarray(image.convert("L"), np.float32) / 255, 1 if mode == "1" else 8
     if mode == "P" or "A" in mode or "transparency" in image.info:
-        rgba = np.asarray(image.convert("RGBA"), np.float32) / 255
-        return _grey_if_grey(rgba[..., :3] * rgba[..., 3:]), 8
-    return _grey_if_grey(np.asarray(image.convert("RGB"), np.float32) / 255), 8
+        rgba = np.asarray(image.convert("RGBA"))
+        pixels = rgba[..., :3].astype(np.float32)
+        pixels *= rgba[..., 3:]
+        pixels /= 255 * 255
+        return _grey_if_grey(pixels), 8
+    pixels = np.asarray(image.convert("RGB")).astype(np.float32)
+    pixels /= 255
+    return _grey_if_grey(pixels), 8
+
+
+def _sixteen(values: np.ndarray) -> tuple[np.ndarray, int]:
+    """16-bit values [H, W] in [0, 1], and the bits they use: detectors' 10 to 14 bits come in containers of 16, where
+    they would be almost black.
+    """
+    bits = max(8, int(values.max(initial=0)).bit_length())
+    return values.astype(np.float32) / (2**bits - 1), bits
 
 
 def _grey_if_grey(pixels: np.ndarray) -> np.ndarray:

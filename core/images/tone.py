@@ -69,7 +69,9 @@ def measure_tone(pixels: np.ndarray) -> ToneCurve:
     centre = pixels[dy : height - dy, dx : width - dx]
     knots = np.quantile(centre, LEVELS)
     # A flat stretch of the histogram (a saturated background) would make the curve vertical and not invertible.
-    knots = np.maximum.accumulate(knots) + np.arange(len(knots)) * 1e-4
+    # The steps against that are small beside the range of a dark or faint film as well.
+    step = 1e-4 * min(1.0, 4 * float(knots[-1] - knots[0])) or 1e-4
+    knots = np.maximum.accumulate(knots) + np.arange(len(knots)) * step
     knots = np.clip(knots, 0.0, 1.0 + 1e-2)
     source = np.concatenate([[min(0.0, knots[0] - 1e-4)], knots, [max(1.0, knots[-1] + 1e-4)]])
     target = np.concatenate([[0.0], REFERENCE, [1.0]])

@@ -41,8 +41,14 @@ class Grey:
 
 
 def to_grey(stored: np.ndarray, dataset: Dataset) -> Grey:
-    """The modality and VOI transforms of a monochrome frame. stored: [H, W] as the decoder gave it."""
+    """The modality and VOI transforms of a monochrome frame. stored: [H, W] as the decoder gave it. Padding, which is
+    no part of the picture, becomes black.
+    """
+    padding = _padding(stored, dataset)
     values, notes = _modality(stored, dataset)
+    if padding.any() and not padding.all():
+        black = np.max if text(dataset, "PhotometricInterpretation") == "MONOCHROME1" else np.min
+        values[padding] = black(values[~padding])
     whole = _whole(values)
     if tag(dataset, "VOILUTSequence") is not None:
         toned = _through_table(values, dataset)
@@ -55,6 +61,19 @@ def to_grey(stored: np.ndarray, dataset: Dataset) -> Grey:
     if tag(dataset, "WindowCenter") is not None and tag(dataset, "WindowWidth") is not None:
         notes.append(NO_WINDOW)
     return Grey(values, apply_window(values, *whole), whole, tuple(notes))
+
+
+def _padding(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """[H, W] bool: the stored values that stand for 'no picture here' (PS3.3 C.7.5.1.1.2), one value or a range."""
+    ends = numbers(dataset, "PixelPaddingValue")[:1]
+    if not ends:
+        return np.zeros(stored.shape, dtype=bool)
+    ends += numbers(dataset, "PixelPaddingRangeLimit")[:1]
+    if number(dataset, "PixelRepresentation", 0) == 1:
+        ends = [e - 65536 if e > 32767 else e for e in ends]  # a negative number read as an unsigned one
+    else:
+        ends = [e + 65536 if e < 0 else e for e in ends]
+    return (stored >= min(ends)) & (stored <= max(ends))
 
 
 def _modality(stored: np.ndarray, dataset: Dataset) -> tuple[np.ndarray, list[str]]:

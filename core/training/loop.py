@@ -76,6 +76,8 @@ def run(
         trainer.restore(saved["trainer"])
         first, spent = saved["step"], saved["seconds"]
         total = total or saved["total"]
+        if budget.steps is None and total is not None and first >= total:
+            total = None  # it had finished; the new minutes are for going on
     limit = None if budget.minutes is None else budget.minutes * 60 + spent
     start = time.monotonic() - spent
     last_save, last, index, stop = time.monotonic(), {}, first, "finished"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from core.training.loop import EMA
+from core.training.loop import EMA, world
 
 _PARTS = ("model", "critic", "optimiser", "critic_optimiser")  # those a trainer has
 
@@ -15,8 +15,8 @@ _PARTS = ("model", "critic", "optimiser", "critic_optimiser")  # those a trainer
 class Resumable:
     """state() and restore() over a trainer's model, average, critic, optimisers and random generators.
 
-    Everything random in a trainer comes from `rng` or from torch's own generator, so a restored run goes on exactly
-    as the interrupted one would have, on the CPU.
+    Everything random in a trainer comes from `rng` or from torch's own generator, so a restored run of one process goes
+    on exactly as the interrupted one would have, on the CPU. Several processes go on with new draws, each its own.
     """
 
     ema: EMA
@@ -37,5 +37,10 @@ class Resumable:
                 getattr(self, name).load_state_dict(state[name])
         self.ema.module.load_state_dict(state["ema"])
         self.ema.updates = state["updates"]
-        self.rng.bit_generator.state = state["rng"]
-        torch.set_rng_state(state["torch"])
+        rank, processes = world()
+        if processes == 1:
+            self.rng.bit_generator.state = state["rng"]
+            torch.set_rng_state(state["torch"])
+        else:  # one process saved the state, and the others must not draw what it draws
+            self.rng = np.random.default_rng([state["updates"], rank])
+            torch.manual_seed(state["updates"] * 1000 + rank)

@@ -148,9 +148,10 @@ def heart_words(sizes: list[HeartSize], index: int, origin: int) -> str:
 
 def _movements(sweep: Sweep, prepared: Prepared, modality: str) -> list[str]:
     """The movement of every frame in a sentence, in pixels of the upload (and mm where the file knows them)."""
-    sentences = [
-        movement.sentence(field, modality, prepared.view.shape[1], prepared.spacing) for field in sweep.displacement
-    ]
+    scale = float(np.hypot(*prepared.placement[:, 0]))  # pixels of the upload to one of the view
+    width = round(prepared.view.shape[1] * scale)
+    spacing = prepared.spacing and (prepared.spacing[0] / scale, prepared.spacing[1] / scale)
+    sentences = [movement.sentence(field, modality, width, spacing) for field in sweep.displacement]
     sentences[sweep.origin] = ""
     return sentences
 

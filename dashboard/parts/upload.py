@@ -98,8 +98,9 @@ def read(source: Source) -> Picture | None:
                 f"Frame, 1 to {picture.frames}", 1, picture.frames, source.frame + 1, key=f"frame_{source.number}"
             )
             if int(frame) - 1 != source.frame:
-                st.session_state[_SOURCE] = replace(source, frame=int(frame) - 1)
+                # Only a frame that can be read is kept: the field to choose another must come back.
                 picture = studies.decoded(source.data, int(frame) - 1)
+                st.session_state[_SOURCE] = replace(source, frame=int(frame) - 1)
     except UserError as fault:
         st.error(str(fault))
         return None

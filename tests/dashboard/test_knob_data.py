@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from dataclasses import replace
 
 import fake
@@ -57,6 +58,18 @@ def test_what_moves_is_said_but_for_the_original(sweep, data):
     assert data["movement"][sweep.origin] == ""
     assert "outwards" in data["movement"][20]
     assert "inwards" in data["movement"][0]
+
+
+def test_movement_is_in_pixels_of_the_upload(sweep):
+    """The view is half as large as the upload."""
+    view = seen(sweep)
+    at_half = replace(view, placement=np.array([[2.0, 0, 0], [0, 2.0, 0]]), spacing=(0.4, 0.4))
+    one, two = (
+        knob_data(sweep, p, modality="chest")["movement"][20] for p in (replace(view, spacing=(0.4, 0.4)), at_half)
+    )
+    pixels, mm = (re.findall(r"(\d+) px \((\d+) mm\)", text)[0] for text in (one, two))
+    assert int(mm[0]) == pytest.approx(2 * int(pixels[0]), abs=1)
+    assert mm[1] == pixels[1]  # millimetres are what they were
 
 
 def test_a_budget_that_is_tight_makes_it_smaller(sweep):

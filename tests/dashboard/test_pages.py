@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from core.errors import UserError
 from core.studies.catalogue import checkpoint_folder
 from core.studies.study import StudyInfo
+from dashboard.parts import studies
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(p.name for p in (ROOT / "dashboard/app_pages").glob("*.py"))
@@ -177,6 +179,27 @@ def test_a_file_of_several_frames_asks_which(fake_study):
     app = open_app()
     app.get("file_uploader")[0].set_value(("three.tif", file.getvalue(), "image/tiff")).run()
     assert "frame 1 of 3" in texts(app)
+    app.number_input[0].set_value(3).run()
+    assert not app.exception
+    assert "frame 3 of 3" in texts(app)
+
+
+def test_a_damaged_frame_leaves_the_way_to_the_others(fake_study, monkeypatch):
+    decoded = studies.decoded
+
+    def broken(data, frame):
+        if frame == 1:
+            raise UserError("This TIFF file is damaged or cut short; export it again.")
+        return decoded(data, frame)
+
+    monkeypatch.setattr(studies, "decoded", broken)
+    pages = [Image.fromarray(np.full((32, 32), 60 * i, np.uint8)) for i in range(3)]
+    file = io.BytesIO()
+    pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:])
+    app = open_app()
+    app.get("file_uploader")[0].set_value(("three.tif", file.getvalue(), "image/tiff")).run()
+    app.number_input[0].set_value(2).run()
+    assert "damaged" in app.error[0].value
     app.number_input[0].set_value(3).run()
     assert not app.exception
     assert "frame 3 of 3" in texts(app)

@@ -15,6 +15,7 @@ from core.baselines.baseline import (
     TrainingDistribution,
 )
 from core.baselines.ganmex import GanmexBaseline
+from core.errors import UserError
 from core.networks.translator import Translator, TranslatorConfig
 
 PICTURES = torch.randint(0, 256, (12, 1, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
@@ -77,7 +78,7 @@ def test_the_nearest_of_the_target_class_is_found():
 
 
 def test_a_class_without_pictures_is_said():
-    with pytest.raises(ValueError, match="no training picture of class 7"):
+    with pytest.raises(UserError, match="No training picture of class 7 is kept; `contralens references`"):
         NearestSample(PICTURES, LABELS).of(X, 0, 7)
 
 

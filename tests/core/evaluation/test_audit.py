@@ -151,7 +151,8 @@ def test_mistakes_are_sentences_before_anything_is_read(task, labelled_folder, t
     refuse("no classifier 'fair'; it has: misled", classifiers=("main", "fair"))
     refuse("no mode 'fast'; choose one of direct, calibrated", mode="fast")
     refuse("no column 'site' to group by", by=("site",))
-    refuse("column named 'more'; rename it", by=("more",))
+    for name in ("more", "bytes", "file"):
+        refuse(f"column named '{name}'; rename it", by=(name,))
     refuse("There is no study 'nowhere'", study="nowhere")
     columns = dict(table.columns)
     bars = columns.pop("Bar")

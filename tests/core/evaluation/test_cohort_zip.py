@@ -114,6 +114,7 @@ def test_a_bomb_is_not_unpacked(monkeypatch):
     bomb = pack({"labels.csv": LABELS, "a.png": bytes(3 * 2**20), "b.png": b"B"})
     assert len(bomb) < 10_000
     monkeypatch.setattr(cohort_zip, "MOST_BYTES", 2**20)
+    monkeypatch.setattr(cohort_zip, "MOST_TABLE", 2**20)
     unpacked = []
     read = zipfile.ZipFile.read
     monkeypatch.setattr(zipfile.ZipFile, "read", lambda self, name, *more: unpacked.append(name) or read(self, name))
@@ -278,3 +279,13 @@ def test_whoever_cancels_is_heard(task, labelled_folder):
     with pytest.raises(Cancelled):
         audit_zip(task, CohortZip(pack(discs(labelled_folder, range(5)))), "Bar", progress=stop)
     assert heard == [1, 2]
+
+
+def test_a_csv_with_too_many_rows_is_refused_before_they_are_kept(monkeypatch):
+    monkeypatch.setattr(cohort_zip, "MOST_PICTURES", 3)
+    read = []
+    plain = csv.DictReader.__next__
+    monkeypatch.setattr(csv.DictReader, "__next__", lambda self: read.append(0) or plain(self))
+    refused({"labels.csv": "file,Bar\n" + "a.png,1\n" * 1000, "a.png": b"A"}, r"more than the 3 rows the page takes")
+    assert len(read) == 4
+    assert len(CohortZip(pack({"labels.csv": "file,Bar\n" + "a.png,1\n" * 3, "a.png": b"A"})).rows) == 3

@@ -12,6 +12,7 @@ from toys import PLACES, as_choice, bar_network, make_bars
 from core.attributions.methods import METHODS
 from core.baselines.baseline import ConstantBaseline, NearestSample, TrainingDistribution
 from core.classifiers.blackbox import Classifier
+from core.evaluation.interval import bootstrap
 from core.evaluation.one_vs_one import _correlation, _maps, baseline_report, maps_report
 from core.evaluation.randomisation import spearman
 
@@ -55,9 +56,28 @@ def of_baselines():
 
 def test_every_baseline_is_asked_for_every_other_class(of_baselines):
     assert of_baselines.keys() == {"mdts", "zero"}
-    assert {found["n"] for found in of_baselines.values()} == {24}
+    assert {found["n"] for found in of_baselines.values()} == {12}
     assert of_baselines["mdts"]["one_vs_one"] is True
     assert of_baselines["zero"]["one_vs_one"] is False
+
+
+def test_what_is_resampled_is_a_picture_not_a_pair():
+    """Two of twelve pictures are answered by a fourth class's bar whatever is asked: both of their targets fail."""
+
+    class Stuck:
+        one_vs_one = True
+
+        def of(self, x, origin, target):
+            made = IMAGES[target == LABELS][: len(x)].copy()
+            made[:2] = IMAGES[origin == LABELS][:2] if origin == 0 else made[:2]
+            return torch.from_numpy(made)[:, None].float() / 255
+
+    found = baseline_report(network(), {"stuck": Stuck()}, None, IMAGES, LABELS)["stuck"]["called_target"]
+    own = np.ones(12)
+    own[:2] = 0
+    wanted = bootstrap(lambda v: float(v.mean()), own, rounds=500, seed=0).to_dict()
+    assert found["value"] == pytest.approx(10 / 12, abs=1e-4)
+    assert (found["low"], found["high"]) == pytest.approx((wanted["low"], wanted["high"]), abs=1e-4)
 
 
 def test_the_nearest_sample_is_of_the_class_and_black_is_of_none(of_baselines):

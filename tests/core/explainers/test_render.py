@@ -153,3 +153,7 @@ def test_the_whole_upload_carries_one_frames_change():
     outside[20:80, 40:100] = False
     assert np.array_equal(whole[outside], to_bytes(upload.pixels)[outside])
     assert np.array_equal(full_picture(upload, prepared, sweep, 0), to_bytes(upload.pixels))
+    painted = dataclasses.replace(
+        sweep, distance=np.array([0.1, 0.2])
+    )  # a head that repaints even where nothing is asked for
+    assert not np.array_equal(full_picture(upload, prepared, painted, 0), to_bytes(upload.pixels))

@@ -107,6 +107,16 @@ def test_odd_shapes_come_through(shape):
     assert prepare_digit(picture(page)).tensor.shape == (1, 28, 28)
 
 
+def test_what_leaves_the_frame_does_not_come_back_on_the_other_side():
+    page = np.zeros((60, 60), np.float32)
+    page[4:6, 28:30] = 1  # a speck above
+    page[44:54, 10:50] = 1  # a heavy bar below
+    tensor = prepare_digit(picture(page)).tensor[0]
+    rows = np.flatnonzero(tensor.max(1) > 0.35)
+    bar = np.flatnonzero(tensor.sum(1) > 5)
+    assert rows.max() == bar.max(), "nothing below the bar"
+
+
 # Drawn
 
 

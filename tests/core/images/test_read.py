@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from core.errors import UserError
+from core.images import read as reading
 from core.images.read import read_picture
 
 # Kinds and depths
@@ -49,6 +50,34 @@ def test_sixteen_bits_keep_their_steps(ramp, file, kind):
     assert picture.bits == 16
     np.testing.assert_allclose(picture.pixels, pixels / 65535, atol=1e-6)
     assert len(np.unique(picture.pixels)) > 256
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_a_detectors_bits_in_sixteen_fill_the_range(ramp, file, kind, bits):
+    pixels = ramp(top=2**bits - 1, kind=np.uint16)
+    picture = read_picture(file(pixels, kind))
+    assert picture.bits == bits
+    np.testing.assert_allclose(picture.pixels, pixels / (2**bits - 1), atol=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "top"), [(np.uint8, 255), (np.uint16, 65535)])
+def test_a_tiff_whose_zero_is_white_is_turned(ramp, file, kind, top):
+    pixels = ramp(top=top, kind=kind)
+    raw = bytearray(file(pixels, "TIFF"))
+    tags = int.from_bytes(raw[4:8], "little")
+    for at in range(tags + 2, tags + 2 + 12 * int.from_bytes(raw[tags : tags + 2], "little"), 12):
+        if int.from_bytes(raw[at : at + 2], "little") == 262:  # PhotometricInterpretation
+            raw[at + 8] = 0
+    np.testing.assert_allclose(read_picture(bytes(raw)).pixels, 1 - pixels / top, atol=1e-6)
+    np.testing.assert_allclose(read_picture(file(pixels, "TIFF")).pixels, pixels / top, atol=1e-6)
+
+
+def test_colour_may_have_fewer_pixels_than_grey(ramp, file, monkeypatch):
+    monkeypatch.setattr(reading, "MAX_COLOUR", 2000)
+    assert read_picture(file(ramp())).pixels.shape == (40, 60)
+    with pytest.raises(UserError, match="60 x 40 pixels, more than is allowed"):
+        read_picture(file(np.repeat(ramp()[..., None], 3, axis=2)))
 
 
 @pytest.mark.parametrize(("values", "expected"), [

@@ -47,6 +47,12 @@ def test_the_canonical_histogram_is_the_reference() -> None:
     assert np.quantile(y, 0.5) == pytest.approx(REFERENCE[13], abs=0.01)
 
 
+@pytest.mark.parametrize("gain", [0.25, 1 / 16, 1 / 64])
+def test_a_dark_film_has_its_whole_tone(gain) -> None:
+    x = film(2)
+    assert np.abs(measure_tone(x * gain).apply(x * gain) - measure_tone(x).apply(x)).max() < 0.02
+
+
 def test_a_flat_picture_does_not_break() -> None:
     flat = np.full((40, 40), 0.5, np.float32)
     assert np.isfinite(measure_tone(flat).apply(flat)).all()

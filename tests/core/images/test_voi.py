@@ -151,3 +151,32 @@ def test_a_flat_picture_stays_flat(read):
     picture = read(np.full((20, 20), 7, np.uint16))
     assert picture.pixels.max() == 0
     assert any("same value" in w for w in picture.warnings)
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize(
+    ("stored", "tags"),
+    [
+        (np.where(np.arange(24) < 5, 65535, STORED).astype(np.uint16), {"PixelPaddingValue": 65535}),
+        (
+            np.where(np.arange(24) < 5, 60000 + np.arange(24), STORED).astype(np.uint16),
+            {"PixelPaddingValue": 60000, "PixelPaddingRangeLimit": 60010},
+        ),
+        (
+            np.where(np.arange(24) < 5, -32768, STORED.astype(np.int16)).astype(np.int16),
+            {"PixelPaddingValue": -32768, "PixelRepresentation": 1},
+        ),
+    ],
+    ids=["one", "range", "signed"],
+)
+def test_padding_is_black_and_takes_no_part_in_the_range(read, stored, tags, photometric):
+    picture = read(stored, BitsStored=16, PhotometricInterpretation=photometric, **tags)
+    inside = STORED[:, 5:].astype(float)
+    shown = (inside - inside.min()) / (inside.max() - inside.min())
+    np.testing.assert_allclose(picture.pixels[:, 5:], 1 - shown if photometric == "MONOCHROME1" else shown, atol=1e-5)
+    assert (picture.pixels[:, :5] == 0).all()
+
+
+def test_a_picture_of_nothing_but_padding_is_left_as_it_is(read):
+    picture = read(np.full((20, 24), 7, np.uint16), PixelPaddingValue=7)
+    assert len(np.unique(picture.pixels)) == 1

@@ -101,6 +101,15 @@ def test_resuming_without_a_number_keeps_the_old_one(tmp_path):
     assert walk.calls[0] == (2, pytest.approx(2 / 6))
 
 
+def test_more_minutes_for_a_finished_run_go_on(tmp_path):
+    run(Walk(), Budget(steps=4), tmp_path)
+    walk = Walk(pause=0.001)
+    outcome = run(walk, Budget(minutes=0.3 / 60), tmp_path, resume=True)
+    assert outcome.steps > 10
+    assert walk.calls[0][0] == 4
+    assert run(Walk(), Budget(steps=4), tmp_path, resume=True).steps == outcome.steps  # a number is a number
+
+
 def test_minutes_end_about_in_time(tmp_path):
     walk = Walk(pause=0.01)
     start = time.monotonic()
