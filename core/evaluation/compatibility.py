@@ -26,7 +26,8 @@ def compatibility_report(table: SweepTable, *, seed: int = 0) -> dict[str, Any]:
 
     error: mean |f(x_d) - request|; monotone: share of pictures with Spearman >= .98; top and bottom: share with
     f > .9 at the highest request and < .1 at the lowest; witness_ratio: mean span of the independent network
-    between the ends over that of f; witness_sign: share of pictures for which it moves the same way.
+    between the ends over that of f; witness_sign: share of pictures for which it
+    answers more at the highest request than at the lowest, whatever f does.
     """
     achieved, requested = table.achieved, table.requested
     order = rank_correlation(achieved, requested)

@@ -126,7 +126,7 @@ def _search(
     """[K] conditions at which f's log-odds come nearest to those of `goal`.
 
     One coarse batch brackets every request, then a few rounds of bisection by linear interpolation in log-odds
-    (regula falsi, halved when one end stays) close in, all requests at once.
+    (regula falsi, kept a twentieth of the bracket away from its ends) close in, all requests at once.
     """
     bins = network.config.bins
     grid = torch.linspace(-0.5 - REACH, bins - 0.5 + REACH, 2 * bins + 9, device=x.device)

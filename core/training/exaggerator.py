@@ -49,6 +49,7 @@ class ExaggeratorTraining:
     critic_steps: int = 1
     ema: float = 0.999
     flip: bool = False
+    natural: float = 0.0  # share of a batch that is drawn as the data comes, not balanced over bins; the paper: 0
     margin: float = 0.01  # targets stay this far from 0 and 1
     compile: bool = False
     init: str | None = None  # an exaggerator to take weights over from where the shapes agree
@@ -129,9 +130,16 @@ class ExaggeratorTrainer(Resumable):
         return [rows for rows in found if len(rows)]
 
     def _batch(self) -> Tensor:
-        """[batch, C, S, S] in [0, 1], every bin of f(x) as likely as the next."""
-        choice = self.rng.integers(len(self.bins), size=self.training.batch)
-        rows = torch.as_tensor([int(self.rng.choice(self.bins[b])) for b in choice], device=self.device)
+        """[batch, C, S, S] in [0, 1], every bin of f(x) as likely as the next.
+
+        Where f is sure of most pictures, balancing leaves few of those that users bring: `natural` gives some back.
+        """
+        natural = round(self.training.natural * self.training.batch)
+        choice = self.rng.integers(len(self.bins), size=self.training.batch - natural)
+        drawn = [int(self.rng.choice(self.bins[b])) for b in choice]
+        drawn += self.rng.integers(len(self.images), size=natural).tolist()
+        # In random order, because half of a batch is shown to f through a view.
+        rows = torch.as_tensor(self.rng.permutation(drawn) if natural else drawn, device=self.device)
         x = self.images[rows].float() / 255
         if self.training.flip:
             mirror = torch.as_tensor(self.rng.random(len(x)) < 0.5, device=self.device)

@@ -210,6 +210,18 @@ def test_batches_are_balanced_over_the_bins_of_f():
         assert float((drawn * 255).round().eq(value).float().mean()) == pytest.approx(1 / 3, abs=0.04)
 
 
+def test_half_of_a_batch_may_come_as_the_data_does():
+    images = np.full((62, 1, 32, 32), 20, np.uint8)
+    images[60], images[61] = 128, 250
+    settings = ExaggeratorTraining(batch=20, critic_base=4, natural=0.5)
+    trainer = make_trainer(images, BrightnessBox(gain=6, threshold=0.5), training=settings)
+    batches = torch.stack([trainer._batch()[:, 0, 0, 0] for _ in range(300)])
+    dark = (batches * 255).round().eq(20).float()
+    # Half of 1/3 and half of 60/62; and at any place of the batch alike.
+    assert float(dark.mean()) == pytest.approx((1 / 3 + 60 / 62) / 2, abs=0.03)
+    assert float(dark[:, :10].mean()) == pytest.approx(float(dark[:, 10:].mean()), abs=0.05)
+
+
 def test_flip_mirrors_about_half():
     images = np.zeros((4, 1, 32, 32), np.uint8)
     images[..., :16] = 255
