@@ -38,8 +38,9 @@ class RowWorker:
 def run_on_ray(task: Task, rows: Iterable[Row], address: str | None) -> Iterator[Record]:
     """Records of all rows, as they are finished. With no address, Ray runs on this machine, a worker for every CPU.
 
-    A running Ray session of this process is used as it is. Raises UserError when Ray is not installed, when no cluster
-    answers at the address, and when the task wants a GPU and there is none.
+    address: host:port of a cluster's head from one of its machines, or auto. A running Ray session of this process is
+    used as it is. Raises UserError when Ray is not installed, when no cluster answers at the address, when it is a Ray
+    Client's (ray://), which Ray Data cannot use, and when the task wants a GPU and there is none.
     """
     own = start_ray(address)
     import ray
@@ -110,9 +111,14 @@ def _surroundings() -> dict[str, str]:
 
 def _knock(address: str) -> None:
     """Ray waits for minutes, or ends the process, where nobody answers; a port says so at once."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if address.startswith("ray://"):
+        raise UserError(
+            f"Ray Data cannot be driven through a Ray Client ({address}); run this on one of the cluster's machines "
+            "with --address auto, or send it there with: ray job submit -- contralens ..."
+        )
     if address == "auto":
         return
+    host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise UserError(f"'{address}' is no address of a Ray cluster; pass host:6379, or auto on one of its machines.")
     try:
