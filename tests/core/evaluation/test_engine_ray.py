@@ -39,7 +39,7 @@ def test_an_address_at_which_nobody_answers():
 def test_a_ray_client_is_refused_by_name():
     pytest.importorskip("ray")
     # Ray Data fails inside on one: it needs a driver that is part of the cluster.
-    with pytest.raises(UserError, match="cannot be driven through a Ray Client .*--address auto.*ray job submit"):
+    with pytest.raises(UserError, match=r"cannot be driven through a Ray Client .*--address auto.*ray job submit"):
         start_ray("ray://127.0.0.1:10001")
 
 
