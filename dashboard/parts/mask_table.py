@@ -60,12 +60,12 @@ def infill_rows(report: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def interval(part: dict[str, Any] | None, kind: str) -> str:
-    """'.84 (.80 to .88)', or as percentages; '-' where nothing was measured."""
+    """'0.84 (0.80 to 0.88)', '84% (80 to 88)' for a share; '-' where nothing was measured."""
     if part is None or any(part.get(k) is None for k in ("value", "low", "high")):
         return "-"
-    form = {"share": "{:.0%}", "number": "{:.2f}", "fine": "{:.4f}"}[kind]
+    form = {"share": "{:.0%}", "number": "{:.2f}", "fine": "{:.3f}"}[kind]
     value, low, high = (form.format(part[k]) for k in ("value", "low", "high"))
-    return f"{value} ({low} to {high})"
+    return f"{value} ({low.removesuffix('%')} to {high.removesuffix('%')})"
 
 
 def measured(study: Study, target: str) -> None:

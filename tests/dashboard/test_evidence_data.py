@@ -20,12 +20,12 @@ def test_a_row_a_method():
     knob, rival = evidence.knob_rows(metrics, fake.TARGET)
     assert knob == {
         "method": "Progressive Exaggeration, morph head", "FD present ↓": "1.95",
-        "FD overall ↓": "2.46", "closeness ↑": "90% (86% to 94%)", "same person ↑": "85% (81% to 89%)",
-        "f misses the request by ↓": "0.06 (0.02 to 0.10)", "calibrated ↓": "0.0100 (-0.0300 to 0.0500)",
+        "FD overall ↓": "2.46", "closeness ↑": "90% (86 to 94)", "same person ↑": "85% (81 to 89)",
+        "f misses the request by ↓": "0.06 (0.02 to 0.10)", "calibrated ↓": "0.010 (-0.030 to 0.050)",
         "independent network follows ↑": "0.70 (0.66 to 0.74)",
     }, "and no column of FD absent, which is empty in every row"  # fmt: skip
     assert rival["method"] == "xGEM"
-    assert rival["same person ↑"] == "25% (21% to 29%)", "its own, which is kept beside the knob's"
+    assert rival["same person ↑"] == "25% (21 to 29)", "its own, which is kept beside the knob's"
     unmeasured = "FD overall ↓", "closeness ↑", "calibrated ↓", "independent network follows ↑"
     assert [rival[k] for k in unmeasured] == ["-"] * 4
 
@@ -33,7 +33,7 @@ def test_a_row_a_method():
 def test_rivals_are_read_from_a_measure_of_their_own():
     knob, rival = evidence.rival_rows({"rivals": {fake.TARGET: fake.RIVALS}}, fake.TARGET)
     assert (knob["method"], rival["method"]) == ("Progressive Exaggeration, morph head", "xGEM")
-    assert (knob["same person ↑"], rival["same person ↑"]) == ("80% (76% to 84%)", "25% (21% to 29%)")
+    assert (knob["same person ↑"], rival["same person ↑"]) == ("80% (76 to 84)", "25% (21 to 29)")
     assert rival["f misses the request by ↓"] == "0.20 (0.16 to 0.24)"
 
 
@@ -140,7 +140,7 @@ def test_a_row_a_cell_of_the_ablation():
     good, bad = evidence.ablation_rows(fake.ABLATION)
     assert good == {
         "cell": "reference", "weights": "gan 1, f 1, rec 100", "failed": "", "steps": "2000", "FD present ↓": "1.20",
-        "FD overall ↓": "3.40", "closeness ↑": "82% (78% to 86%)", "f misses the request by ↓": "0.12 (0.08 to 0.16)",
+        "FD overall ↓": "3.40", "closeness ↑": "82% (78 to 86)", "f misses the request by ↓": "0.12 (0.08 to 0.16)",
     }, "what no cell says, and what all say, is left out"  # fmt: skip
     assert bad["weights"] == "gan 100, f 1, rec 100, batch 16"
     assert (bad["steps"], bad["closeness ↑"]) == ("-", "-")

@@ -62,7 +62,7 @@ def test_everything_that_was_measured(page, fake_study):
     text = texts(app)
     knobs, paper, tests, maps, cells = (t.value for t in app.dataframe)
     assert list(knobs["method"]) == ["Progressive Exaggeration, morph head", "xGEM"]
-    assert list(knobs["same person ↑"]) == ["85% (81% to 89%)", "25% (21% to 29%)"]
+    assert list(knobs["same person ↑"]) == ["85% (81 to 89)", "25% (21 to 29)"]
     assert (len(paper), len(tests), len(maps), len(cells)) == (2, 5, 7, 2)
     assert "## Cardiomegaly" in text
     assert "n = 200, split test, of a table of 2072 pictures (digest 70442ef013b5a4bc), seed 0, code abc1234" in text

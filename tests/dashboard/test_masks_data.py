@@ -177,9 +177,9 @@ def test_a_row_for_each_method_and_infill_with_intervals():
         ("FIDO-SSR", "Contextual attention"),
         ("BBMP", "Blur"),
     ]
-    assert rows[0]["does what it says"] == "90% (86% to 94%)"
+    assert rows[0]["does what it says"] == "90% (86 to 94)"
     assert rows[0]["saliency metric ↓"] == "-1.20 (-1.24 to -1.16)"
-    assert rows[0]["of it inside the heart (12% of the picture)"] == "60% (56% to 64%)"
+    assert rows[0]["of it inside the heart (12% of the picture)"] == "60% (56 to 64)"
     assert rows[1]["of it inside the heart (12% of the picture)"] == "-", "no picture had a region"
     assert rows[2]["area hidden at the flip ↓"] == "-", "it never flipped"
     assert rows[2]["deletion ↓"] == "-", "not measurable"
@@ -193,7 +193,7 @@ def test_without_known_anatomy_there_is_no_column_for_it():
 def test_a_row_for_each_infill():
     rows = infill_rows(fake.INFILLS)
     assert [r["infill"] for r in rows] == ["Mean", "VAE"]
-    assert rows[0]["L1 in the hole ↓"] == "0.2000 (0.1600 to 0.2400)"
+    assert rows[0]["L1 in the hole ↓"] == "0.200 (0.160 to 0.240)"
     assert (rows[0]["Fréchet distance ↓"], rows[1]["Fréchet distance ↓"]) == ("12.35", "-")
     assert rows[0]["visible pixels changed"] == "0"
 

@@ -138,7 +138,7 @@ def test_a_row_for_each_map():
 def test_a_row_for_each_baseline():
     rows = [{k: plain(v) for k, v in row.items()} for row in baseline_rows(fake.ONE_VS_ONE["baselines"])]
     assert [r["baseline"] for r in rows] == ["GANMEX", "Zero"]
-    assert rows[0]["the classifier calls it the other class ↑"].startswith("97% (93% to ")
+    assert rows[0]["the classifier calls it the other class ↑"].startswith("97% (93 to ")
     assert rows[1]["Fréchet distance ↓"] == "40.00"
 
 
