@@ -16,7 +16,7 @@ MOST = 100  # pictures: xGEM descends anew for every one of them
 def measure_rivals(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> None:
     """Every target's first knob, xGEM and Latent Shift: Fréchet distances, closeness, compatibility, the witness, and
     for faces whether the person is the same. A Fréchet distance depends on how many pictures it is taken over, so
-    all methods see the same ones.
+    all methods see the same ones; with `heads` given, the others keep what was measured on the very same pictures.
     """
     study, options = cohort.study, cohort.options
     if "autoencoder" not in study.settings:
@@ -25,8 +25,11 @@ def measure_rivals(cohort: Cohort, metrics: Metrics, out: Path, write: Write) ->
     for target in options.targets or study.knobs:
         chosen = cohort.choose(target, pictures)
         first = [knob for of, knob in knobs_of(study) if of == target][:1]
-        methods: dict[str, Any] = {}
+        about = cohort.about | {"n": len(chosen)}
+        methods: dict[str, Any] = _kept(metrics, target, about) if options.heads else {}
         for changer in (*first, *rivals_of(study)):
+            if options.heads and changer.head not in options.heads:
+                continue
             name = f"{target} {changer.head}"
             found = knob_report(
                 changer, study.blackbox(target), study.witness(target), study.features(), cohort.images[chosen],
@@ -37,6 +40,12 @@ def measure_rivals(cohort: Cohort, metrics: Metrics, out: Path, write: Write) ->
                     cohort, changer, target, cohort.progress(f"identity {name}"), pictures=pictures
                 )
             methods[changer.head] = found
-            report = {"n": len(chosen), "methods": methods}
-            metrics.setdefault("rivals", {})[target] = cohort.about | report
+            metrics.setdefault("rivals", {})[target] = about | {"methods": methods}
             write()
+
+
+def _kept(metrics: Metrics, target: str, about: dict[str, Any]) -> dict[str, Any]:
+    """What is known of methods on the same number of pictures of the same table, split and seed; else nothing."""
+    old = metrics.get("rivals", {}).get(target, {})
+    same = all(old.get(k) == about[k] for k in ("data", "split", "seed", "n"))
+    return dict(old["methods"]) if same else {}

@@ -141,3 +141,16 @@ def test_a_study_is_measured_with_its_rivals(study, labelled_folder, tmp_path, m
         assert ("calibrated" in report) is (head == "morph")
     assert json.loads((out / "metrics.json").read_text()) == metrics
     assert "| Large | latent-shift |" in summary(metrics)
+
+    # One head alone is measured again and leaves the others as they were; on other pictures they cannot stay.
+    def again(pictures: int) -> dict:
+        report = {"morph": {"old": True}, "xgem": {"old": True}}
+        (out / "metrics.json").write_text(json.dumps(metrics | {"rivals": {"Large": part | {"methods": report}}}))
+        found = evaluate_study(
+            study, read_table(*labelled_folder), out, measures=("rivals",), pictures=pictures, heads=("morph",),
+            cache=tmp_path / "cache",
+        )  # fmt: skip
+        return found["rivals"]["Large"]["methods"]
+
+    assert again(3) == {"morph": found["morph"], "xgem": {"old": True}}
+    assert list(again(2)) == ["morph"]
