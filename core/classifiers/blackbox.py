@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import UserError
-from core.networks.classifier import make_classifier
+from core.networks.classifier import fitted, make_classifier
 
 
 class BlackBox(Protocol):
@@ -28,8 +28,10 @@ class BlackBox(Protocol):
 
 
 class Classifier(nn.Module):
-    """A network with its own normalisation, several binary targets and one temperature and bias a target.
+    """A network with its own size and normalisation, several binary targets and one temperature and bias a target.
 
+    Pictures of another size are resampled to the network's first, so that a study may have larger pictures than some of
+    its networks see.
     The temperature and bias are fitted on validation data (Platt scaling; Guo et al., ICML 2017), so that a
     probability of .8 is right four times in five.
     """
@@ -55,7 +57,7 @@ class Classifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] in [0, 1] -> [N, K] uncalibrated logits."""
-        return self.net((x - self.mean) / self.std)
+        return self.net((fitted(x, self.size) - self.mean) / self.std)
 
     def logit(self, x: Tensor) -> Tensor:
         """[N, C, H, W] in [0, 1] -> [N, K] calibrated log-odds."""

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import UserError
+from core.networks.classifier import fitted
 
 NEAR = 5  # names suggested for one that is not there
 
@@ -34,16 +35,18 @@ class MultiClass(nn.Module):
         mean: Sequence[float],
         centre: Sequence[float],
         scale: Sequence[float],
+        size: int | None = None,
     ) -> None:
         """network: [N, C, H, W] -> [N, K] logits, gets (x - centre) / scale; classes: K names, two or more, each
         once; mean: colour of the average training picture. mean, centre, scale: C numbers, on pictures in [0, 1].
+        size: side of the pictures the network was trained on, to which others are resampled; None takes any.
         Raises ValueError for fewer than two classes and for a name that is there twice.
         """
         super().__init__()
         self.classes = tuple(classes)
         if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
             raise ValueError("a multi-class network has two or more classes, each with a name of its own")
-        self.net = network
+        self.net, self.size = network, size
         for name, values in (("mean", mean), ("centre", centre), ("scale", scale)):
             self.register_buffer(name, torch.tensor(list(values), dtype=torch.float32)[:, None, None])
         self._index = {name: i for i, name in enumerate(self.classes)}
@@ -51,7 +54,7 @@ class MultiClass(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] in [0, 1] -> [N, K] logits, differentiable in x."""
-        return self.net((x - self.centre) / self.scale)
+        return self.net((fitted(x, self.size) - self.centre) / self.scale)
 
     def posterior(self, x: Tensor) -> Tensor:
         """[N, C, H, W] in [0, 1] -> [N, K] probabilities; each row sums to 1."""

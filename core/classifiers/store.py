@@ -39,4 +39,4 @@ def load_choice(path: Path, device: str = "cpu") -> MultiClass:
     last.weight.div_(model.temperature[:, None])
     last.bias.div_(model.temperature)
     numbers = {name: value.flatten().tolist() for name, value in (("mean", model.mean), ("scale", model.std))}
-    return MultiClass(model.net, model.targets, centre=numbers["mean"], **numbers).to(device)
+    return MultiClass(model.net, model.targets, centre=numbers["mean"], size=model.size, **numbers).to(device)

@@ -31,6 +31,7 @@ def panel(study: Any, rounds: int, device: str) -> dict[str, Any]:
     from core.images.read import read_picture
 
     prepared = study.prepare(read_picture(study.sample(study.samples[0].name)))
+    prepared = study.seen_by(study.choices[0], prepared)
     methods = [m for m in METHODS if m != "gradient"]
 
     def all_maps() -> None:
@@ -118,7 +119,8 @@ def measure_memory(study: str, device: str) -> dict[str, float] | None:
 
     opened = open_study(study, device)
     score = Score(opened.choice(opened.choices[0]), 0, 1)
-    shape = (opened.channels, opened.size, opened.size)
+    size = opened.choice_size(opened.choices[0])
+    shape = (opened.channels, size, size)
     x = torch.rand(1, *shape, device=opened.device)
 
     def peak(baselines: int) -> float | None:

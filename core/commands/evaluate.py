@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from core.commands.show import Bar, print_json
+from core.commands.show import Bar, choose_device, print_json
 
 
 def evaluate(
@@ -52,6 +52,7 @@ def evaluate(
         str | None, typer.Option(help="Of a Ray cluster; without one, Ray runs on this machine.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap and of the choice of pictures.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print numbers as JSON.")] = False,
 ) -> None:
     """The papers' measures for a study, with bootstrap intervals."""
@@ -61,7 +62,7 @@ def evaluate(
 
     bar = Bar()
     metrics = evaluate_study(
-        open_study(study), open_table(data, labels, missing_ok=True), out,
+        open_study(study, choose_device(device)), open_table(data, labels, missing_ok=True), out,
         measures=_names(measure) or MEASURES,
         split=split, pictures=pictures, heads=_names(heads), targets=_names(targets), cache=cache, seed=seed,
         negatives=tuple(negatives or ()), unseen=tuple(unseen or ()), masks=masks, speed=preset,

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from core.commands.show import Bar
 from core.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from core.data.table import LabelledTable
 
 
 def references(
@@ -24,8 +29,6 @@ def references(
 
     The file stays on this machine; a release never holds it.
     """
-    from functools import partial
-
     from core.data.layouts import open_table
     from core.data.packed import packed_images
     from core.data.references import keep_references
@@ -36,10 +39,13 @@ def references(
     if not opened.choices:
         raise UserError(f"{opened.title} has no choice among several classes, so nothing asks for training pictures.")
     file, bar = references_file(opened.folder), Bar()
-    read = partial(
-        packed_images, modality=opened.modality, size=opened.size, cache=opened.folder / "cache",
-        progress=lambda done, of: bar(done, of, {}),
-    )  # fmt: skip
+
+    def read(rows: LabelledTable, choice: str) -> np.ndarray:
+        return packed_images(
+            rows, opened.modality, opened.choice_size(choice), opened.folder / "cache",
+            progress=lambda done, of: bar(done, of, {}),
+        )  # fmt: skip
+
     kept = keep_references(
         open_table(data, labels), {name: opened.classes(name) for name in opened.choices}, read, file, each=each,
         seed=seed,

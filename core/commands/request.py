@@ -37,6 +37,9 @@ class Request:
         float | None, typer.Option(help="Time limit; the speed of the first steps fixes how many there are.")
     ] = None
     steps: Annotated[int | None, typer.Option(help="Number of steps; repeats exactly with the same seed.")] = None
+    size: Annotated[
+        int | None, typer.Option(min=28, help="Side of the pictures in pixels; by default the study's.")
+    ] = None
     where: Annotated[
         str | None, typer.Option(help="Keep only rows with column=value[,value]; & joins conditions, | alternatives.")
     ] = None
@@ -64,7 +67,9 @@ class Request:
         from core.training.source import Source
 
         cache = self.out.parent / "cache"
-        return Source(self.data, self.labels, self.about["modality"], self.about["size"], cache, self.where)
+        return Source(
+            self.data, self.labels, self.about["modality"], self.size or self.about["size"], cache, self.where
+        )
 
     @property
     def budget(self) -> Budget:

@@ -26,7 +26,7 @@ Width = Annotated[int, typer.Option(help="Channels at full resolution; four time
 def classifier(
     request: Request,
     targets: Annotated[str, typer.Option(help="Label columns, comma-separated.")],
-    architecture: Annotated[str, typer.Option(help="resnet or densenet.")] = "resnet",
+    architecture: Annotated[str, typer.Option(help="resnet, densenet or mobilenet.")] = "resnet",
     width: Annotated[int, typer.Option(help="Channels of the first stage, or DenseNet's growth rate.")] = 24,
     exclusive: Annotated[
         bool, typer.Option("--exclusive", help="The targets are classes of which a picture has exactly one.")
@@ -35,7 +35,10 @@ def classifier(
     balance: Annotated[
         str | None, typer.Option(help="Column that shall be as frequent among positives as among negatives.")
     ] = None,
-    init: Annotated[Path | None, typer.Option(help="Classifier to take weights over from.")] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(help="Classifier file to take weights over from, or imagenet: those of a package (mobilenet)."),
+    ] = None,
     blend: Annotated[
         float, typer.Option(min=0, max=1, help="Where to stop between --init's weights and the trained ones (1).")
     ] = 1.0,
@@ -52,7 +55,7 @@ def classifier(
 
     config = ClassifierConfig(
         targets=_names(targets), auxiliary=_names(auxiliary), architecture=architecture, width=width, mixup=mixup,
-        robust=robust, init=str(init) if init else None, blend=blend, learning_rate=rate, weight_decay=weight_decay,
+        robust=robust, init=init, blend=blend, learning_rate=rate, weight_decay=weight_decay,
         flip=request.flip, seed=request.seed, exclusive=exclusive,
     )  # fmt: skip
     report = request.train(train_classifier, request.source, config, balance=balance)
@@ -110,7 +113,7 @@ def exaggerator(
     except (TypeError, ValueError) as fault:
         raise UserError(f"--limits is not a JSON object of limits ({fault}).") from None
     shape = replace(
-        limited, head=head, base=base, size=request.about["size"], skips=head != "paper", continuous=head != "paper"
+        limited, head=head, base=base, size=request.source.size, skips=head != "paper", continuous=head != "paper"
     )
     settings = request.settings(
         ExaggeratorTraining, options, batch=batch, flip=request.flip, compile=compile,
@@ -176,22 +179,19 @@ def ganmex(
 
 
 @app.command()
-@with_options(Request)
+@with_options(Request, size=128)
 def segmenter(
     request: Request,
     masks: Annotated[Path, typer.Option(help="Folder with masks.csv (file, one column an organ) and the masks.")],
     organs: Annotated[str, typer.Option(help="Columns of masks.csv, comma-separated.")] = "heart,lungs",
-    size: Annotated[
-        int, typer.Option(help="Side of the pictures in pixels; more than the study's, for borders.")
-    ] = 128,
     base: Annotated[int, typer.Option(help="Channels at full resolution.")] = 12,
 ) -> None:
     """Train the network that outlines organs, for heart size and the cardiothoracic ratio under the knob."""
     from core.training.recipes import train_segmenter
     from core.training.segmenter import SegmenterTraining
 
-    source, training = replace(request.source, size=size), SegmenterTraining(seed=request.seed)
-    outcome = request.train(train_segmenter, source, masks, _names(organs), base, training)
+    training = SegmenterTraining(seed=request.seed)
+    outcome = request.train(train_segmenter, request.source, masks, _names(organs), base, training)
     print_outcome(outcome, request.out / "segmenter.safetensors")
 
 

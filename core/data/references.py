@@ -14,7 +14,7 @@ from core.errors import UserError
 def keep_references(
     table: LabelledTable,
     choices: dict[str, tuple[str, ...]],
-    images: Callable[[LabelledTable], np.ndarray],
+    images: Callable[[LabelledTable, str], np.ndarray],
     file: Path,
     *,
     each: int = 200,
@@ -22,7 +22,8 @@ def keep_references(
 ) -> dict[str, int]:
     """Write at most `each` pictures of every class of every choice, drawn from split `train`; how many for each choice.
 
-    choices: name -> classes; images: rows -> [N, C, S, S] uint8. Raises UserError where no row belongs to a class.
+    choices: name -> classes; images: (rows, choice) -> [N, C, S, S] uint8. Raises UserError where no row belongs to a
+    class.
     """
     train = table.split("train")
     rng = np.random.default_rng(seed)
@@ -35,7 +36,7 @@ def keep_references(
         if not len(rows):
             raise UserError(f"No training row belongs to exactly one of the classes of '{name}'.")
         rows = np.sort(rows)
-        kept[f"{name}_pictures"] = images(train.where(rows))
+        kept[f"{name}_pictures"] = images(train.where(rows), name)
         kept[f"{name}_labels"] = labels[rows]
     part = file.with_suffix(".part.npz")
     np.savez_compressed(part, **kept)  # type: ignore[arg-type]

@@ -33,10 +33,10 @@ Network = tuple[tuple[str, ...], Callable[[Tensor], Tensor]]  # names of K outpu
 
 @dataclass(frozen=True)
 class AnswerTask:
-    """All networks on one picture.
+    """Networks of a study on one picture.
 
     folder: the study's, absolute; weights: a digest of its networks, so that new ones are asked anew; asked: targets
-    of a network with many classes.
+    of a network with many classes; wanted: names of networks, see `ask_cohort`.
     """
 
     folder: str
@@ -44,6 +44,7 @@ class AnswerTask:
     weights: str
     asked: tuple[str, ...] = ()
     device: str = "cpu"
+    wanted: tuple[str, ...] | None = None
 
     @property
     def key(self) -> str:
@@ -84,22 +85,25 @@ def ask_cohort(
     cache: Path,
     *,
     asked: tuple[str, ...] = (),
+    wanted: tuple[str, ...] | None = None,
     engine: str = "local",
     address: str | None = None,
     progress: Progress = None,
 ) -> tuple[LabelledTable, Answers]:
-    """Ask every network of the study about every row of a table: (the rows that could be read, the answers to them).
+    """Ask a study's networks about every row of a table: (the rows that could be read, the answers to them).
 
     Answers are kept in `cache`, and asked again only when a network or a file changed; what an interrupted run
     finished is not run again.
 
-    asked: classes to ask a network with many classes about, by default its first. Raises UserError for a folder of
-    another layout, for an unknown engine, and when no picture can be read.
+    asked: classes to ask a network with many classes about, by default its first; wanted: only these networks, as
+    'classifier', 'witness', 'oracle <target>', 'choice <name>', 'gate'; by default all, and with none of them pictures
+    are only read. Raises UserError for a folder of another layout, for an unknown engine, and when no picture can be
+    read.
     """
     check_folder(table.folder, study.modality)
     asked = (asked or study.targets[:1]) if study.one_of_many else ()
-    task = AnswerTask(str(study.folder.resolve()), study.variant, _weights(study), asked, str(study.device))
-    names = {name: outputs for name, (outputs, _) in _networks(study, asked).items()}
+    task = AnswerTask(str(study.folder.resolve()), study.variant, _weights(study), asked, str(study.device), wanted)
+    names = {name: outputs for name, (outputs, _) in _networks(study, asked, wanted).items()}
     key = hashlib.sha256(f"{task.key} {fingerprint(table, missing_ok=True)}".encode()).hexdigest()[:16]
     records = run_task(
         task, Rows(table), cache / f"answers-{key}.jsonl", engine=engine, address=address, resume=True,
@@ -119,8 +123,10 @@ def ask_cohort(
     return table.where(read), Answers(names, {name: found[read] for name, found in values.items()}, failed)
 
 
-def _networks(study: Study, asked: tuple[str, ...]) -> dict[str, Network]:
-    """By name: classifier, witness, oracle <target>, choice <name>, gate, as far as the study has them."""
+def _networks(study: Study, asked: tuple[str, ...], wanted: tuple[str, ...] | None = None) -> dict[str, Network]:
+    """By name: classifier, witness, oracle <target>, choice <name>, gate, as far as the study has them and they are
+    wanted.
+    """
     found: dict[str, Network] = {}
     if study.one_of_many:
         boxes = [study.blackbox(target) for target in asked]
@@ -140,7 +146,7 @@ def _networks(study: Study, asked: tuple[str, ...]) -> dict[str, Network]:
     if "gate" in study.settings:
         gate = load_classifier(study.folder / study.settings["gate"]["file"], str(study.device)).target("in_domain")
         found["gate"] = (("in_domain",), gate.posterior)
-    return found
+    return found if wanted is None else {name: network for name, network in found.items() if name in wanted}
 
 
 def _likeliest(posterior: Tensor) -> Tensor:
@@ -152,7 +158,7 @@ def _likeliest(posterior: Tensor) -> Tensor:
 @lru_cache(maxsize=4)
 def _opened(task: AnswerTask) -> tuple[Study, dict[str, Network]]:
     study = Study(Path(task.folder), task.device, task.variant)
-    return study, _networks(study, task.asked)
+    return study, _networks(study, task.asked, task.wanted)
 
 
 def _weights(study: Study) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -68,9 +69,9 @@ class Cohort:
         """The report of one named part."""
         return partial(self.report, what)
 
-    def train_images(self, rows: LabelledTable) -> np.ndarray:
-        """[N, C, S, S] uint8 of rows of another split."""
-        return packed_images(rows, self.study.modality, self.study.size, self.cache, progress=self.progress("reading"))
+    def pack(self, rows: LabelledTable, size: int) -> np.ndarray:
+        """[N, C, size, size] uint8 of rows of any split."""
+        return packed_images(rows, self.study.modality, size, self.cache, progress=self.progress("reading"))
 
     def choose(self, target: str, pictures: int) -> np.ndarray:
         """Row numbers of at most `pictures` labelled rows, drawn once and the same for every head."""
@@ -80,7 +81,9 @@ class Cohort:
 
 
 def commit() -> str:
-    """The commit that measured, with a + when the tree had changes; 'unknown' outside a checkout."""
+    """The commit that measured, with a + when the tree had changes; outside a checkout what CONTRALENS_COMMIT says, or
+    'unknown'.
+    """
     here = Path(__file__).resolve().parent
     try:
         name = subprocess.run(
@@ -91,5 +94,5 @@ def commit() -> str:
             text=True, check=True,
         )  # fmt: skip
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return os.environ.get("CONTRALENS_COMMIT", "unknown")
     return name.stdout.strip() + ("+" if changes.stdout.strip() else "")

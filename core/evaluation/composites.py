@@ -29,7 +29,7 @@ def with_object(x: Tensor, seed: int = 0, share: float = 0.18) -> Composites:
     grid = (np.mgrid[0:side, 0:side] + 0.5) / side - 0.5
     radius = np.hypot(*grid)
     ring = torch.from_numpy(np.clip(1 - np.abs(radius - 0.32) * side / 1.2, 0, 1).astype(np.float32))
-    pictures, boxes = x.clone(), torch.zeros(n, height, width, dtype=torch.bool)
+    pictures, boxes = x.to("cpu", copy=True), torch.zeros(n, height, width, dtype=torch.bool)
     for i in range(n):
         top = 1 if rng.random() < 0.5 else height - side - 1
         left = 1 if rng.random() < 0.5 else width - side - 1
@@ -38,7 +38,7 @@ def with_object(x: Tensor, seed: int = 0, share: float = 0.18) -> Composites:
         under = pictures[i][(slice(None), *area)]
         pictures[i][(slice(None), *area)] = torch.lerp(under, colour[:, None, None].expand_as(under), ring)
         boxes[i][area] = True
-    return Composites(pictures, boxes)
+    return Composites(pictures.to(x.device), boxes.to(x.device))
 
 
 def attraction(maps: Tensor, boxes: Tensor) -> Tensor:

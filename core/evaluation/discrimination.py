@@ -16,6 +16,7 @@ import torch
 from core.classifiers.blackbox import Classifier
 from core.evaluation.confounding import ENDS
 from core.evaluation.interval import bootstrap
+from core.evaluation.pixels import to_unit
 from core.explainers.exaggeration import sweep_batch
 from core.networks.exaggerator import Exaggerator
 
@@ -28,6 +29,7 @@ def discrimination_row(
     images: np.ndarray,
     *,
     mode: str = "calibrated",
+    device: torch.device | str = "cpu",
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
@@ -38,15 +40,15 @@ def discrimination_row(
     """
     own = f.target(knob)
     flips, still = [], []
-    goals = torch.tensor(list(ENDS.values()))
+    goals = torch.tensor(list(ENDS.values()), device=device)
     for i in range(len(images)):
-        x = torch.from_numpy(images[[i]]).float() / 255
+        x = to_unit(images[[i]], device)
         before = f.posterior(x)[0] > 0.5
         change, _ = sweep_batch(network, own, x, goals, mode)
         after = f.posterior(change.x) > 0.5  # [2, K]: asked for more, for less
         opposite = 1 if bool(before[f.targets.index(knob)]) else 0
-        flips.append((after[opposite] != before).numpy())
-        still.append((after[1 - opposite] != before).numpy())
+        flips.append((after[opposite] != before).cpu().numpy())
+        still.append((after[1 - opposite] != before).cpu().numpy())
         if progress is not None:
             progress(i + 1, len(images))
     found = {name: np.stack(rows).astype(float) for name, rows in (("flipped", flips), ("flipped_unasked", still))}

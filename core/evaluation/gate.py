@@ -12,6 +12,7 @@ import torch
 from core.classifiers.store import load_classifier
 from core.data.folder import folder_images
 from core.evaluation.classification import auc
+from core.evaluation.pixels import to_unit
 from core.studies.study import Study
 
 
@@ -33,14 +34,12 @@ def gate_report(
     are judged as the network sees them, so the gate in use catches more.
     """
     settings = study.settings["gate"]
-    gate = load_classifier(study.folder / settings["file"]).target("in_domain")
+    gate = load_classifier(study.folder / settings["file"], str(study.device)).target("in_domain")
 
     def score(images: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            parts = [
-                gate.posterior(torch.from_numpy(images[i : i + 256]).float() / 255) for i in range(0, len(images), 256)
-            ]
-        return torch.cat(parts).numpy()
+            parts = [gate.posterior(to_unit(images[i : i + 256], study.device)) for i in range(0, len(images), 256)]
+        return torch.cat(parts).cpu().numpy()
 
     threshold = settings["threshold"]
     report: dict[str, Any] = {

@@ -16,6 +16,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from core.classifiers.blackbox import BlackBox
+from core.evaluation.pixels import to_unit
 from core.evaluation.sweeps import CENTRES
 from core.explainers.exaggeration import sweep_batch
 from core.networks.exaggerator import Change, Exaggerator, enlarge, warp
@@ -104,6 +105,7 @@ def run_hearts(
     *,
     mode: str = "calibrated",
     requests: tuple[float, ...] = CENTRES,
+    device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> HeartTable:
     """Sweep every picture and measure the heart in every frame.
@@ -113,12 +115,12 @@ def run_hearts(
     """
     if network.config.head == "paper":
         raise ValueError("the head 'paper' changes no larger picture")
-    goal = torch.tensor([float(r) for r in requests])
+    goal = torch.tensor([float(r) for r in requests], device=device)
     queries, answers, sizes = [], [], []
     for i in range(len(small)):
-        x = torch.from_numpy(small[[i]]).float() / 255
+        x = to_unit(small[[i]], device)
         change, achieved = sweep_batch(network, f, x, goal, mode)
-        view = torch.from_numpy(large[[i]]).float() / 255
+        view = to_unit(large[[i]], device)
         organs = segment_frames(segmenter, torch.cat([view, enlarged(view, change)]))
         found = dict(zip(segmenter.config.organs, organs.swapaxes(0, 1), strict=True))
         sizes.append([heart_size(h, lungs) for h, lungs in zip(found["heart"], found["lungs"], strict=True)])

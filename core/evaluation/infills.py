@@ -11,6 +11,7 @@ import torch
 from core.classifiers.blackbox import Classifier
 from core.evaluation.frechet import frechet_distance
 from core.evaluation.interval import bootstrap
+from core.evaluation.pixels import to_unit
 from core.infills.holes import random_holes_of
 from core.infills.infill import Infill, fill
 
@@ -24,6 +25,7 @@ def infill_report(
     features: Classifier | None,
     *,
     seed: int = 0,
+    device: torch.device | str = "cpu",
     batch: int = 32,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
@@ -32,12 +34,12 @@ def infill_report(
 
     images: [N, C, S, S] uint8, held out. Holes hide 20 to 60 % and follow the law of `core.infills.holes`.
     """
-    x = torch.from_numpy(images).float() / 255
-    holes = random_holes_of(len(x), x.shape[-1], np.random.default_rng(seed), *MISSING)
+    x = to_unit(images, device)
+    holes = random_holes_of(len(x), x.shape[-1], np.random.default_rng(seed), *MISSING).to(device)
     real = None if features is None else _features(features, x)
     done, report = 0, {}
     for name, infill in infills.items():
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator(x.device).manual_seed(seed)
         errors, spread, filled, touched = [], [], [], 0.0
         for rows in torch.arange(len(x)).split(batch):
             a, hole = x[rows], holes[rows]
@@ -50,7 +52,7 @@ def infill_report(
             done += len(rows)
             if progress is not None:
                 progress(done, len(x) * len(infills))
-        l1 = torch.cat(errors).numpy().astype(np.float64)
+        l1 = torch.cat(errors).cpu().numpy().astype(np.float64)
         report[name] = {
             "hole_l1": bootstrap(lambda v: float(v.mean()), l1, seed=seed).to_dict(),
             "visible_change": round(touched, 8),
@@ -65,4 +67,4 @@ def infill_report(
 
 
 def _features(network: Classifier, x: torch.Tensor) -> np.ndarray:
-    return torch.cat([network.features(part) for part in x.split(128)]).double().numpy()
+    return torch.cat([network.features(part) for part in x.split(128)]).double().cpu().numpy()

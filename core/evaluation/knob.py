@@ -13,6 +13,7 @@ from core.evaluation.closeness import latent_space_closeness
 from core.evaluation.compatibility import compatibility_report
 from core.evaluation.frechet import frechet_distance
 from core.evaluation.interval import bootstrap
+from core.evaluation.pixels import to_unit
 from core.evaluation.sweeps import SweepTable, run_sweeps
 from core.explainers.changer import Changer
 
@@ -27,6 +28,7 @@ def knob_report(
     images: np.ndarray,
     *,
     seed: int = 0,
+    device: torch.device | str = "cpu",
     progress: Progress = None,
 ) -> dict[str, Any]:
     """Every mode of a changer on images [N, C, S, S] uint8 of the test split; the last is the most exact one, and of
@@ -36,7 +38,7 @@ def knob_report(
     """
     report: dict[str, Any] = {"head": changer.head}
     for mode in changer.modes:
-        table = run_sweeps(changer, f, witness, images, mode=mode, progress=progress)
+        table = run_sweeps(changer, f, witness, images, mode=mode, device=device, progress=progress)
         report[mode] = compatibility_report(table, seed=seed)
         if mode == changer.modes[0]:
             report["closeness"] = closeness(table, seed=seed)
@@ -64,9 +66,9 @@ def closeness(table: SweepTable, *, seed: int = 0) -> dict[str, float | None]:
 def network_features(features: Classifier, images: np.ndarray, batch: int = 256) -> np.ndarray:
     """[N, C, S, S] uint8 -> [N, D] last features."""
     parts = [
-        features.features(torch.from_numpy(images[i : i + batch]).float() / 255) for i in range(0, len(images), batch)
+        features.features(to_unit(images[i : i + batch], features.mean.device)) for i in range(0, len(images), batch)
     ]
-    return torch.cat(parts).numpy()
+    return torch.cat(parts).cpu().numpy()
 
 
 def frechet_groups(table: SweepTable, images: np.ndarray, features: Classifier) -> dict[str, Any]:

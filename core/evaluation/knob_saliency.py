@@ -18,6 +18,7 @@ from core.attributions.smoothgrad import smoothgrad
 from core.classifiers.blackbox import BlackBox
 from core.evaluation.deletion import SHARES, Deletion, delete, uniform_noise
 from core.evaluation.interval import bootstrap
+from core.evaluation.pixels import to_unit
 from core.explainers import fido
 from core.explainers.exaggeration import sweep_batch
 from core.explainers.masking import sign_of
@@ -110,7 +111,7 @@ def importance(
 def run_saliency(
     f: BlackBox, network: Exaggerator, infill: Infill, mean: Tensor, images: np.ndarray, labels: np.ndarray, *,
     speed: str = "quick", few: int = FEW, draws: int = DRAWS, shares: tuple[float, ...] = SHARES, seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    device: torch.device | str = "cpu", progress: Callable[[int, int], None] | None = None,
 ) -> SaliencyTable:  # fmt: skip
     """Every map of images [N, C, S, S] uint8, and deletion by it with the same noise. labels: [N]; few: pictures for
     the costly method, a random part; draws: of noise, averaged.
@@ -122,7 +123,7 @@ def run_saliency(
     seconds = dict.fromkeys(METHODS, 0.0)
     found: dict[str, list[Deletion]] = {name: [] for name in METHODS}
     for start in range(0, n, BATCH):
-        x = torch.from_numpy(images[start : start + BATCH]).float() / 255
+        x = to_unit(images[start : start + BATCH], device)
         # Apart, or random pixels would be ranked by the very noise that replaces them.
         own, fresh, ties = map(int, np.random.SeedSequence((seed, start)).generate_state(3))
         noise = uniform_noise(x, draws, fresh)

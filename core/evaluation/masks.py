@@ -20,6 +20,7 @@ from torch import Tensor
 from core.classifiers.blackbox import BlackBox
 from core.evaluation.curves import run_curves
 from core.evaluation.interval import bootstrap
+from core.evaluation.pixels import to_unit
 from core.evaluation.saliency import saliency_metric
 from core.explainers import bbmp, extremal, fido
 from core.explainers.masking import SUFFICIENT, hidden_of, measure, says, sign_of
@@ -29,7 +30,7 @@ from core.infills.infill import Infill
 ROWS = ("fido-ssr", "fido-sdr", "bbmp", "extremal")
 KINDS = {"fido-ssr": "sufficient", "fido-sdr": "destroying", "bbmp": "destroying", "extremal": "sufficient"}
 SHARES = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)
-BATCH = 16
+BATCH, GPU_BATCH = 16, 128  # pictures whose masks are fitted together
 CHECKED = 8  # pictures for the costly comparisons, with another seed and with the published number of steps
 
 
@@ -58,13 +59,14 @@ def find_maps(f: BlackBox, infill: Infill, x: Tensor, sign: Tensor, row: str, sp
             extremal.smallest_that_does(after[i], stands[i], config.areas, SUFFICIENT, bool(sign[i] > 0))
             for i in range(len(x))
         ]
-        return Maps(masks.mean(1).numpy(), (masks[torch.arange(len(x)), best] > 0.5).numpy())
+        return Maps(masks.mean(1).cpu().numpy(), (masks[torch.arange(len(x)), best] > 0.5).cpu().numpy())
     if row == "bbmp":
         found = bbmp.optimise(f, infill, x, sign, bbmp.BbmpConfig(**options, **preset(speed, "bbmp")))
     else:
         search = fido.FidoConfig(kind=row.removeprefix("fido-"), **options, **preset(speed, "fido"))
         found = fido.optimise(f, infill, x, sign, search)
-    return Maps(found.mask[:, 0].numpy(), (found.mask[:, 0] > 0.5).numpy())
+    mask = found.mask[:, 0].cpu().numpy()
+    return Maps(mask, mask > 0.5)
 
 
 def _stands(f: BlackBox, fills: Tensor, sign: Tensor) -> Tensor:
@@ -88,14 +90,14 @@ def cell_measures(
     """Name -> [N] for one method with one infill. reference: the infill of the deletion and insertion curves, the
     same for all, because a method scored with its own infill would be marking its own work.
     """
-    maps, regions = torch.from_numpy(found.maps)[:, None], torch.from_numpy(found.regions)[:, None]
+    maps, regions = (torch.from_numpy(a)[:, None].to(x.device) for a in (found.maps, found.regions))
     areas = found.regions.mean((1, 2))
-    chance = torch.from_numpy(random_regions(areas, x.shape[-1], x.shape[-1] // 4, seed))[:, None]
+    chance = torch.from_numpy(random_regions(areas, x.shape[-1], x.shape[-1] // 4, seed))[:, None].to(x.device)
 
     def does(region: Tensor) -> np.ndarray:
         fills, _ = measure(f, infill, x, hidden_of(region, kind), 4, seed)
         same = _stands(f, fills, sign) >= 0.5
-        return (same if kind == SUFFICIENT else ~same).double().numpy()
+        return (same if kind == SUFFICIENT else ~same).double().cpu().numpy()
 
     curves = run_curves(f, reference, x, sign, maps, seed=seed, shares=SHARES)
     return {
@@ -141,6 +143,7 @@ def masks_report(
     speed: str = "quick",
     anatomy: tuple[str, np.ndarray, np.ndarray] | None = None,
     seed: int = 0,
+    device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Measures with intervals for every method and infill.
@@ -149,12 +152,12 @@ def masks_report(
     [M, C, S, S] uint8, regions [M, S, S] bool), where regions are known. cache, key: finished maps are kept there, so
     that an interrupted run goes on; key names the study, the target and the weights.
     """
-    x = torch.from_numpy(images).float() / 255
+    x = to_unit(images, device)
     sign = sign_of(f, x, "predicted")
     reference = infills.get("ca") or infills.get("local") or next(iter(infills.values()))
     known = None
     if anatomy is not None:
-        other = torch.from_numpy(anatomy[1]).float() / 255
+        other = to_unit(anatomy[1], device)
         known = (other, sign_of(f, other, "predicted"))
     few = x[:CHECKED], sign[:CHECKED]
     extra = 2 if speed != "paper" else 1
@@ -164,8 +167,8 @@ def masks_report(
     def find(pictures: Tensor, signs: Tensor, row: str, name: str, pace: str = speed, draw: int = seed) -> Maps:
         nonlocal done
         parts = []
-        for chosen in torch.arange(len(pictures)).split(BATCH):
-            digest = hashlib.sha256(pictures[chosen].numpy().tobytes())
+        for chosen in torch.arange(len(pictures)).split(BATCH if x.device.type == "cpu" else GPU_BATCH):
+            digest = hashlib.sha256(pictures[chosen].cpu().numpy().tobytes())
             digest.update(json.dumps([key, row, name, pace, draw, _settings(row, pace)]).encode())
             file = cache / f"mask-{digest.hexdigest()[:24]}.npz"
             if file.is_file():

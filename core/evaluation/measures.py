@@ -74,7 +74,7 @@ def measure_knobs(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> 
         chosen = cohort.choose(target, options.pictures)
         result = knob_report(
             changer, study.blackbox(target), study.witness(target), study.features(), cohort.images[chosen],
-            seed=options.seed, progress=cohort.progress(f"{target} {changer.head}"),
+            seed=options.seed, device=study.device, progress=cohort.progress(f"{target} {changer.head}"),
         )  # fmt: skip
         metrics.setdefault("knobs", {}).setdefault(target, {})[changer.head] = cohort.about | result
         write()
@@ -102,7 +102,7 @@ def identity_report(
     views = [prepare_photo(read_picture(rows.folder / rows.files[i]), cohort.study.size).view for i in chosen]
     return verification_report(
         changer, cohort.study.blackbox(target), views, cohort.images[chosen], _strangers(rows, chosen, options.seed),
-        seed=options.seed, progress=progress,
+        device=cohort.study.device, seed=options.seed, progress=progress,
     )  # fmt: skip
 
 

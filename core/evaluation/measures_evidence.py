@@ -30,7 +30,7 @@ def measure_saliency(cohort: Cohort, metrics: Metrics, out: Path, write: Write) 
         table = run_saliency(
             study.blackbox(target), study.exaggerator(target, head), infill, study.network.mean.flatten(),
             np.asarray(cohort.images[chosen]), cohort.rows.label(target)[chosen], speed=options.speed,
-            seed=options.seed, progress=cohort.progress(f"saliency {target}"),
+            seed=options.seed, device=study.device, progress=cohort.progress(f"saliency {target}"),
         )  # fmt: skip
         about = {"head": head, "infill": infill.name, "preset": options.speed, "draws": DRAWS}
         report = about | saliency_report(table, seed=options.seed)

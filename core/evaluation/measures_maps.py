@@ -28,7 +28,12 @@ def measure_infills(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -
     known = {name: study.infill(name) for name in study.infills}
     chosen = np.sort(np.random.default_rng(options.seed).permutation(len(cohort.rows))[: options.pictures])
     metrics["infills"] = cohort.about | infill_report(
-        known, cohort.images[chosen], study.features(), seed=options.seed, progress=cohort.progress("infills")
+        known,
+        cohort.images[chosen],
+        study.features(),
+        seed=options.seed,
+        device=study.device,
+        progress=cohort.progress("infills"),
     )
     write()
 
@@ -46,7 +51,8 @@ def measure_masks(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> 
         result = masks_report(
             f, {name: study.infill(name) for name in study.infills}, cohort.images[chosen],
             cache=cohort.cache, key=f"{study.name} {target} {_weights(study)}", speed=options.speed, seed=options.seed,
-            anatomy=anatomy_of(cohort, target, chosen), progress=cohort.progress(f"masks {target}"),
+            anatomy=anatomy_of(cohort, target, chosen), device=study.device,
+            progress=cohort.progress(f"masks {target}"),
         )  # fmt: skip
         metrics.setdefault("masks", {})[target] = cohort.about | result
         write()
@@ -61,7 +67,8 @@ def measure_one_vs_one(cohort: Cohort, metrics: Metrics, out: Path, write: Write
         labels, known = class_numbers(cohort.rows, network.classes)
         chosen = np.random.default_rng(options.seed).permutation(np.flatnonzero(known))[: options.pictures]
         own, belongs = class_numbers(train, network.classes)
-        pictures = torch.from_numpy(cohort.train_images(train.where(belongs)))
+        size = study.choice_size(choice)
+        pictures = torch.from_numpy(cohort.pack(train.where(belongs), size))
         classes = torch.from_numpy(own[belongs])
         mean = pictures.float().mean(0) / 255
         baselines: dict[str, Baseline] = {
@@ -72,7 +79,7 @@ def measure_one_vs_one(cohort: Cohort, metrics: Metrics, out: Path, write: Write
             "mdts": NearestSample(pictures, classes),
             "expected": TrainingDistribution(pictures),
         }
-        images, targets = cohort.images[chosen], labels[chosen]
+        images, targets = cohort.pack(cohort.rows.where(chosen), size), labels[chosen]
         single = {n: b for n, b in baselines.items() if n != "expected"}  # 32 random pictures are no counterfactual
         report = cohort.about | {
             "baselines": baseline_report(network, single, study.features(), images, targets, seed=options.seed)

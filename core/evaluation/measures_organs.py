@@ -38,7 +38,9 @@ def measure_segmenter(cohort: Cohort, metrics: Metrics, out: Path, write: Write)
     images = packed_images(rows, study.modality, size, cohort.cache, progress=cohort.progress("reading"))
     found = {organ: {place[row]: mask for row, mask in of.items()} for organ, of in drawn.items()}
     about = cohort.about | {"data": rows.describe()}
-    metrics["segmenter"] = about | segmentation_report(network, images, found, seed=cohort.options.seed)
+    metrics["segmenter"] = about | segmentation_report(
+        network, images, found, device=study.device, seed=cohort.options.seed
+    )
     write()
 
 
@@ -58,7 +60,7 @@ def measure_heart(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> 
         )  # fmt: skip
         table = run_hearts(
             study.exaggerator(target, head), study.blackbox(target), study.segmenter(),
-            np.asarray(cohort.images[chosen]), large, progress=cohort.progress(f"heart {target}"),
+            np.asarray(cohort.images[chosen]), large, device=study.device, progress=cohort.progress(f"heart {target}"),
         )  # fmt: skip
         positive = cohort.rows.label(target)[chosen] == 1
         report: dict[str, Any] = {"n": len(chosen), "head": head, "mode": "calibrated"}
@@ -83,7 +85,7 @@ def measure_discrimination(cohort: Cohort, metrics: Metrics, out: Path, write: W
     rows = {
         knob: discrimination_row(
             study.exaggerator(knob), study.classifier, knob, images, seed=options.seed,
-            progress=cohort.progress(f"discrimination {knob}"),
+            device=study.device, progress=cohort.progress(f"discrimination {knob}"),
         )
         for knob in study.knobs
     }  # fmt: skip

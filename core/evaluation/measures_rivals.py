@@ -33,7 +33,7 @@ def measure_rivals(cohort: Cohort, metrics: Metrics, out: Path, write: Write) ->
             name = f"{target} {changer.head}"
             found = knob_report(
                 changer, study.blackbox(target), study.witness(target), study.features(), cohort.images[chosen],
-                seed=options.seed, progress=cohort.progress(name),
+                seed=options.seed, device=study.device, progress=cohort.progress(name),
             )  # fmt: skip
             if study.modality == "face":
                 found["identity"] = identity_report(

@@ -18,6 +18,7 @@ from core.evaluation.composites import attraction, with_object
 from core.evaluation.frechet import frechet_distance
 from core.evaluation.interval import bootstrap
 from core.evaluation.perturbation import ORDERS, aopc
+from core.evaluation.pixels import to_unit
 from core.evaluation.randomisation import cascade, spearman
 
 Features = Callable[[Tensor], Tensor]
@@ -34,16 +35,16 @@ def baseline_report(
     images: [N, C, S, S] uint8, held out; labels: [N] class numbers. Every picture is asked for every other class, and
     intervals are over pictures, `n` of them.
     """
-    x = torch.from_numpy(images).float() / 255
+    x = to_unit(images, network.mean.device)
     count = len(network.classes)
     embed: Features = _penultimate(network) if features is None else features.features
-    real = torch.cat([embed(part) for part in x.split(256)]).double().numpy()
+    real = torch.cat([embed(part) for part in x.split(256)]).double().cpu().numpy()
     report: dict[str, Any] = {}
     for name, kind in baselines.items():
         # A picture's other classes are asked of the same picture, so they are averaged before anything is resampled.
         called, moved, made = [], [], []
         for o in range(count):
-            own = x[labels == o]
+            own = x[torch.from_numpy(labels == o)]
             if not len(own):
                 continue
             right, far = [], []
@@ -61,7 +62,7 @@ def baseline_report(
             "one_vs_one": kind.one_vs_one,
             "called_target": _mean(torch.cat(called), seed),
             "distance": _mean(torch.cat(moved), seed),
-            "frechet": round(frechet_distance(real, torch.cat(made).double().numpy()), 4),
+            "frechet": round(frechet_distance(real, torch.cat(made).double().cpu().numpy()), 4),
             "n": len(torch.cat(called)),
         }
     return report
@@ -88,9 +89,9 @@ def maps_report(
     Gradients are measured against many pictures alone: against one they are DeepLIFT and a noisy Integrated Gradients.
     """
     rng = np.random.default_rng(seed)
-    x, o = torch.from_numpy(images).float() / 255, torch.from_numpy(labels.astype(np.int64))
+    x, o = to_unit(images, network.mean.device), torch.from_numpy(labels.astype(np.int64))
     t = torch.from_numpy((labels + rng.integers(1, len(network.classes), len(labels))) % len(network.classes))
-    neutral = torch.from_numpy(mean).float().expand_as(x)
+    neutral = torch.from_numpy(mean).float().to(x.device).expand_as(x)
     composites = with_object(x, seed)
     few = slice(0, checked)
     cells: dict[str, Any] = {}
@@ -112,7 +113,7 @@ def maps_report(
                 cell["residual"] = _mean(gaps, seed)
             for order in ORDERS:
                 for filler, filled in (("mean", neutral), ("baseline", own)):
-                    found = aopc(network, x, filled, maps, o, t, order=order, seed=seed)
+                    found = aopc(network, x, filled, maps, o.to(x.device), t.to(x.device), order=order, seed=seed)
                     cell[f"fall_{order}_{filler}"] = _mean(found.fall, seed)
                     cell[f"rise_{order}_{filler}"] = _mean(found.rise, seed)
             seen = _by_pair(source, composites.pictures[few], o[few], t[few])
@@ -138,7 +139,7 @@ def _maps(
     network: Any, method: str, x: Tensor, pictures: Tensor, o: Tensor, t: Tensor, kind: str, seed: int
 ) -> tuple[Tensor, Tensor]:
     """([N, H, W] maps summed over channels, [N] relative completeness residual), pair of classes by pair."""
-    maps, gaps = torch.zeros(len(x), *x.shape[2:]), torch.zeros(len(x))
+    maps, gaps = x.new_zeros(len(x), *x.shape[2:]), x.new_zeros(len(x))
     for a, b in {(int(i), int(j)) for i, j in zip(o, t, strict=True)}:
         rows = torch.nonzero((o == a) & (t == b))[:, 0]
         score = Score(network, a, b, kind)
@@ -173,8 +174,8 @@ def _penultimate(network: MultiClass) -> Features:
 
 def _correlation(a: Tensor, b: Tensor) -> Tensor:
     """[N] Spearman correlation of two sets of maps."""
-    return torch.tensor([spearman(m, n) for m, n in zip(a.numpy(), b.numpy(), strict=True)])
+    return torch.tensor([spearman(m, n) for m, n in zip(a.cpu().numpy(), b.cpu().numpy(), strict=True)])
 
 
 def _mean(values: Tensor, seed: int) -> dict[str, float | None]:
-    return bootstrap(lambda v: float(v.mean()), values.double().numpy(), rounds=500, seed=seed).to_dict()
+    return bootstrap(lambda v: float(v.mean()), values.double().cpu().numpy(), rounds=500, seed=seed).to_dict()

@@ -26,9 +26,8 @@ def layers_downwards(network: nn.Module) -> list[str]:
 def redraw(module: nn.Module, generator: torch.Generator) -> None:
     """New weights with the old ones' mean and spread, so that activations stay in range; biases likewise."""
     for parameter in module.parameters(recurse=False):
-        spread = parameter.std() if parameter.numel() > 1 else torch.ones(())
-        mean = parameter.mean()
-        parameter.data.copy_(torch.randn(parameter.shape, generator=generator) * spread + mean)
+        spread = float(parameter.std()) if parameter.numel() > 1 else 1.0
+        parameter.data.copy_(torch.randn(parameter.shape, generator=generator) * spread + float(parameter.mean()))
 
 
 def cascade_maps(
@@ -36,20 +35,20 @@ def cascade_maps(
 ) -> tuple[np.ndarray, np.ndarray]:
     """([S + 1] share of the layers redrawn, from 0 to 1; [S + 1, N, H, W] the maps).
 
-    make(network) -> [N, H, W] maps; network: frozen, on the CPU, left as it was. Stages are spread evenly over the
+    make(network) -> [N, H, W] maps; network: frozen, left as it was. Stages are spread evenly over the
     layers, the logits alone first.
     """
     names = layers_downwards(network)
     stops = sorted({1, *(max(1, round(len(names) * k / stages)) for k in range(1, stages + 1))})
     generator = torch.Generator().manual_seed(seed)
     copied, done = copy.deepcopy(network), 0
-    shares, maps = [0.0], [make(network).numpy()]
+    shares, maps = [0.0], [make(network).cpu().numpy()]
     for stop in stops:
         for name in names[done:stop]:
             redraw(copied.get_submodule(name), generator)
         done = stop
         shares.append(stop / len(names))
-        maps.append(make(copied).numpy())
+        maps.append(make(copied).cpu().numpy())
     return np.array(shares), np.stack(maps)
 
 

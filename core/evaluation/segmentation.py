@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from core.evaluation.interval import bootstrap
+from core.evaluation.pixels import to_unit
 from core.networks.unet import UNet
 
 
@@ -18,7 +19,12 @@ def dice(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def segmentation_report(
-    network: UNet, images: np.ndarray, masks: dict[str, dict[int, np.ndarray]], *, seed: int = 0
+    network: UNet,
+    images: np.ndarray,
+    masks: dict[str, dict[int, np.ndarray]],
+    *,
+    device: torch.device | str = "cpu",
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Dice an organ with its interval over pictures.
 
@@ -27,7 +33,7 @@ def segmentation_report(
     report: dict[str, Any] = {"size": network.config.size}
     for k, organ in enumerate(network.config.organs):
         scores = [
-            dice(network.segment(torch.from_numpy(images[[i]]).float() / 255)[0, k].numpy(), mask)
+            dice(network.segment(to_unit(images[[i]], device))[0, k].cpu().numpy(), mask)
             for i, mask in masks[organ].items()
         ]
         if scores:

@@ -40,6 +40,8 @@ _MEASURES = {
     "pictures": m.measure_pictures,
 }
 MEASURES = tuple(_MEASURES)
+# Which networks a measure needs to have asked about every picture; None is all, and most need none.
+_ASKS: dict[str, tuple[str, ...] | None] = {"classifier": None, "gate": ("gate",), "masks": ("classifier",)}
 
 
 def evaluate_study(
@@ -75,8 +77,9 @@ def evaluate_study(
     if not len(rows):
         raise UserError(f"The label file has no rows in split '{chosen.split}'.")
     rows, answers = ask_cohort(
-        study, rows, cache, asked=chosen.targets, engine=engine, address=address, progress=partial(report, "answers")
-    )
+        study, rows, cache, asked=chosen.targets, wanted=_wanted(measures), engine=engine, address=address,
+        progress=partial(report, "answers"),
+    )  # fmt: skip
     images = Images(rows, study.modality, study.size, study.channels, cache, progress=partial(report, "reading"))
     beside = out if study.variant is None else out / "variants" / study.variant
     beside.mkdir(parents=True, exist_ok=True)
@@ -98,3 +101,11 @@ def evaluate_study(
     write()
     write_report(metrics, beside / REPORT)
     return metrics
+
+
+def _wanted(measures: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The networks to ask about every picture."""
+    asks = [_ASKS.get(name, ()) for name in measures]
+    if None in asks:
+        return None
+    return tuple(sorted({name for names in asks for name in names or ()}))

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from core.classifiers.blackbox import BlackBox
+from core.evaluation.pixels import to_unit
 from core.explainers.changer import Changer
 
 CENTRES = tuple(round(0.05 + 0.1 * k, 2) for k in range(10))  # the ten bins' centres
@@ -61,7 +62,7 @@ def run_sweeps(
         )
     }
     for i, image in enumerate(images):
-        x = torch.from_numpy(image)[None].to(device).float() / 255
+        x = to_unit(image[None], device)
         p = f.posterior(x)
         change, achieved = changer.sweep(f, x, goal, mode)
         # The way back starts from what f says of x_d and asks for what it said of x.

@@ -10,6 +10,7 @@ import torch
 
 from core.evaluation.identity import THRESHOLD, describe_face
 from core.evaluation.interval import bootstrap
+from core.evaluation.pixels import to_unit
 from core.evaluation.sweeps import CENTRES
 from core.explainers.changer import Changer
 from core.explainers.render import render, to_bytes
@@ -24,6 +25,7 @@ def verification_report(
     others: np.ndarray,
     *,
     requests: tuple[float, ...] = (CENTRES[0], CENTRES[-1]),
+    device: torch.device | str = "cpu",
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
@@ -32,14 +34,14 @@ def verification_report(
 
     Accuracy is the share of changed faces within the recogniser's threshold of their original.
     """
-    goal = torch.tensor(requests)
+    goal = torch.tensor(requests, device=device)
     same = np.zeros((len(views), len(requests)), dtype=bool)
     descriptions, distances = [], []
     for i, (view, tensor) in enumerate(zip(views, tensors, strict=True)):
-        x = torch.from_numpy(tensor)[None].float() / 255
+        x = to_unit(tensor[None], device)
         with torch.no_grad():
             change, _ = changer.sweep(f, x, goal, changer.modes[0])
-        prepared = Prepared(tensor=x[0].numpy(), view=view, digest="", placement=np.eye(2, 3))
+        prepared = Prepared(tensor=x[0].cpu().numpy(), view=view, digest="", placement=np.eye(2, 3))
         original = to_bytes(view)
         own = describe_face(original)
         descriptions.append(own)

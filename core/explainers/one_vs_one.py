@@ -48,7 +48,7 @@ def explain(
         raise UserError(f"The study '{subject.name}' has no choice among several classes.")
     choice = config.choice or subject.choices[0]
     network = subject.choice(choice)
-    x = torch.from_numpy(prepared.tensor)[None].to(subject.device)
+    x = torch.from_numpy(subject.seen_by(choice, prepared).tensor)[None].to(subject.device)
     with torch.no_grad():
         posterior = network.posterior(x)[0]
     order = [network.classes[int(k)] for k in posterior.argsort(descending=True)]

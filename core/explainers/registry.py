@@ -51,6 +51,10 @@ class Subject(Protocol):
         """The network of one choice; UserError when there is none."""
         ...
 
+    def seen_by(self, choice: str, prepared: Prepared) -> Prepared:
+        """A picture at the size of one choice's network."""
+        ...
+
     def baseline(self, name: str, choice: str) -> Baseline:
         """What pictures are compared with; UserError when the study lacks it."""
         ...

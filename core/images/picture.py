@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from core.images.frame import resize
 from core.images.tone import IDENTITY, ToneCurve
 
 
@@ -60,3 +61,11 @@ class Prepared:
     tone: ToneCurve = IDENTITY
     spacing: tuple[float, float] | None = None  # mm between rows, columns of `view`
     notes: tuple[str, ...] = ()  # what was done on the way: trimmed, aligned, cut by hand
+
+    def at(self, size: int) -> Prepared:
+        """The same picture for a network of another size: [C, size, size], made from the view as `tensor` was."""
+        if self.tensor.shape[-1] == size:
+            return self
+        small = resize(self.tone.apply(self.view), size, size)
+        tensor = small[None] if small.ndim == 2 else small.transpose(2, 0, 1)
+        return replace(self, tensor=np.ascontiguousarray(tensor, dtype=np.float32))

@@ -1,25 +1,36 @@
-"""Image classifiers: torchvision's DenseNet and ResNet at the sizes small pictures need.
+"""Image classifiers: torchvision's DenseNet, ResNet and MobileNetV2 at the sizes small pictures need.
 
-Their stems were made for 224-pixel photographs. At 64 to 128 pixels the first max-pooling throws away half of
-what is left, so it is taken out; everything else is torchvision's.
+The stems of the first two were made for 224-pixel photographs. At 64 to 128 pixels the first max-pooling throws away
+half of what is left, so it is taken out; everything else is torchvision's. MobileNetV2 stays as it is, so that weights
+learned on ImageNet fit.
 """
 
 from __future__ import annotations
 
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from core.errors import UserError
 
-ARCHITECTURES = ("densenet", "resnet")
+ARCHITECTURES = ("densenet", "mobilenet", "resnet")
+
+
+def fitted(x: Tensor, size: int | None) -> Tensor:
+    """[N, C, H, W] at a network's own size, by the filter that pictures are prepared with; differentiable. The same
+    tensor where its size is right already, or any will do.
+    """
+    if size is None or x.shape[-2:] == (size, size):
+        return x
+    return F.interpolate(x, (size, size), mode="bilinear", antialias=True, align_corners=False)
 
 
 def make_classifier(architecture: str, channels: int, outputs: int, width: int) -> nn.Module:
     """A classifier [N, channels, H, W] -> [N, outputs] logits, randomly initialised.
 
-    width: DenseNet's growth rate, or the channels of ResNet's first stage.
+    width: DenseNet's growth rate, or the channels of ResNet's or MobileNetV2's first stage (64 and 32 as published).
     """
     # torchvision takes a second to import, and whoever only reads results does not need it.
-    from torchvision.models import DenseNet, ResNet
+    from torchvision.models import DenseNet, MobileNetV2, ResNet
     from torchvision.models.resnet import BasicBlock
 
     if architecture == "densenet":
@@ -33,6 +44,14 @@ def make_classifier(architecture: str, channels: int, outputs: int, width: int) 
         dense.features.conv0 = nn.Conv2d(channels, 2 * width, 5, stride=2, padding=2, bias=False)
         dense.features.pool0 = nn.Identity()
         return dense
+    if architecture == "mobilenet":
+        mobile = MobileNetV2(num_classes=outputs, width_mult=width / 32)
+        if channels != 3:
+            old = mobile.features[0][0]
+            mobile.features[0][0] = nn.Conv2d(channels, old.out_channels, 3, stride=2, padding=1, bias=False)
+        # Without its dropout the last layer is a plain one, as in the others.
+        mobile.classifier = nn.Linear(mobile.last_channel, outputs)
+        return mobile
     if architecture == "resnet":
         net = ResNet(BasicBlock, [1, 1, 1, 1], num_classes=outputs)
         # torchvision fixes the stage widths at 64 to 512; scaled down, they fit a few thousand images.

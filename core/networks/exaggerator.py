@@ -42,7 +42,9 @@ class ExaggeratorConfig:
 
     shift is the greatest displacement as a fraction of the side (0: none); `field` is the side of the grid the
     displacement lives on; `blur` is the standard deviation, in cells, of the Gaussian that smooths the displacement
-    and the finest band. `skips` hands encoder features to the decoder (the paper has none).
+    and a band at the picture's own size; `soften` the same for a finest band below that size. `skips` hands encoder
+    features to the decoder (the paper has none). `depth` is how often the
+    encoder halves the picture after its stem, which halves it too; the paper halves 128 pixels five times.
     """
 
     head: str = "morph"
@@ -56,6 +58,8 @@ class ExaggeratorConfig:
     bands: tuple[Band, ...] = (Band(16, 0.3),)
     skips: bool = True
     blur: float = 1.0
+    soften: float = 0.0
+    depth: int = 3
 
     @staticmethod
     def from_dict(values: dict[str, Any]) -> ExaggeratorConfig:
@@ -101,6 +105,7 @@ class Exaggerator(nn.Module):
     """I_f(x, delta): see the module's text. Pictures are [N, C, S, S] in [0, 1]."""
 
     smoothing: Tensor
+    softening: Tensor
 
     def __init__(self, config: ExaggeratorConfig) -> None:
         super().__init__()
@@ -111,7 +116,7 @@ class Exaggerator(nn.Module):
         # `morph` takes the condition in its last layer, as one field for every bin border; the other heads take it
         # in every block, as the paper does.
         steps = 0 if config.head == "morph" else config.bins - 1
-        widths = [base, base * 2, base * 4, base * 4]  # at S/2, S/4, S/8, S/16
+        widths = [base, base * 2] + [base * 4] * (config.depth - 1)  # at S/2, S/4, S/8, S/16, ...
         self.stem = nn.Conv2d(config.channels, base, 4, stride=2, padding=1)
         self.down = nn.ModuleList(ResidualBlock(a, b, resample="down") for a, b in pairwise(widths))
         self.middle = ResidualBlock(widths[-1], widths[-1], steps=steps)
@@ -130,16 +135,17 @@ class Exaggerator(nn.Module):
             if config.head == "residual":
                 nn.init.normal_(self.out_image.weight, std=0.02)
         self.register_buffer("smoothing", _gaussian(config.blur), persistent=False)
+        self.register_buffer("softening", _gaussian(config.soften), persistent=False)
 
     def encode(self, x: Tensor) -> list[Tensor]:
-        """E(x): features from fine to coarse; the last, [N, D, S/16, S/16], is the embedding."""
+        """E(x): features from fine to coarse; the last, [N, D, s, s] with s = S / 2^(depth + 1), is the embedding."""
         features = [self.stem(x * 2 - 1)]
         for block in self.down:
             features.append(block(features[-1]))
         return features
 
     def embed(self, x: Tensor) -> Tensor:
-        """[N, D * (S/16)^2], the flattened embedding; what latent space closeness compares."""
+        """[N, D * s^2], the flattened embedding; what latent space closeness compares."""
         return self.encode(x)[-1].flatten(1)
 
     def decode(self, features: list[Tensor], code: Tensor | None = None) -> Tensor:
@@ -182,19 +188,18 @@ class Exaggerator(nn.Module):
             u = config.shift * torch.tanh(_crossed(self.out_field(h), step))
             u = F.adaptive_avg_pool2d(u, config.field)
             # Bicubic enlargement overshoots; the bound holds nevertheless.
-            displacement = enlarge(self._smoothed(u), size, size).clamp(-config.shift, config.shift)
-        residual = torch.zeros_like(x)
+            displacement = enlarge(_smoothed(u, self.smoothing), size, size).clamp(-config.shift, config.shift)
+        residual, finest = torch.zeros_like(x), max((band.side for band in config.bands), default=size)
         for band, layer in zip(config.bands, self.out_bands, strict=True):
             r = band.limit * torch.tanh(_crossed(layer(h), step))
             # The finest band comes from sub-pixels, in which a checkerboard would otherwise hide.
-            r = self._smoothed(F.pixel_shuffle(r, 2)) if band.side == size else F.adaptive_avg_pool2d(r, band.side)
+            if band.side == size:
+                r = _smoothed(F.pixel_shuffle(r, 2), self.smoothing)
+            else:
+                r = F.adaptive_avg_pool2d(r, band.side)
+                r = _smoothed(r, self.softening) if band.side == finest else r
             residual = residual + enlarge(r, size, size).clamp(-band.limit, band.limit)
         return Change((warp(x, displacement) + residual).clamp(0, 1), displacement, residual)
-
-    def _smoothed(self, field: Tensor) -> Tensor:
-        channels, taps = field.shape[1], self.smoothing.shape[-1]
-        kernel = self.smoothing.expand(channels, 1, taps, taps)
-        return F.conv2d(F.pad(field, (taps // 2,) * 4, mode="replicate"), kernel, groups=channels)
 
     def forward(self, x: Tensor, origin: Tensor, wanted: Tensor) -> Change:
         """x: [N, C, S, S]; origin, wanted: [N] probabilities f(x) and f(x) + delta."""
@@ -241,7 +246,18 @@ def enlarge(field: Tensor, height: int, width: int) -> Tensor:
     return F.interpolate(field, (height, width), mode="bicubic", align_corners=False)
 
 
+def _smoothed(field: Tensor, kernel: Tensor) -> Tensor:
+    """[N, C, h, w] under a kernel [1, 1, t, t], edges repeated; a single tap changes nothing."""
+    channels, taps = field.shape[1], kernel.shape[-1]
+    if taps == 1:
+        return field
+    kernel = kernel.expand(channels, 1, taps, taps)
+    return F.conv2d(F.pad(field, (taps // 2,) * 4, mode="replicate"), kernel, groups=channels)
+
+
 def _gaussian(sigma: float) -> Tensor:
+    if not sigma:
+        return torch.ones(1, 1, 1, 1)
     reach = math.ceil(2 * sigma)
     taps = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma) ** 2)
     kernel = torch.outer(taps, taps)

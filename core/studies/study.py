@@ -98,6 +98,14 @@ class Study:
         path = self.folder / entry["file"]
         return self._once(f"choice {name}", lambda: load_choice(path, str(self.device)))
 
+    def choice_size(self, name: str) -> int:
+        """The side of the pictures one choice's network and translator see; the study's where nothing else is said."""
+        return int(self._choice(name).get("size", self.size))
+
+    def seen_by(self, choice: str, prepared: Prepared) -> Prepared:
+        """A picture at the size of one choice's network."""
+        return prepared.at(self.choice_size(choice))
+
     def _choice(self, name: str) -> dict[str, Any]:
         for entry in self.settings.get("choice", []):
             if entry["name"] == name:
@@ -320,7 +328,7 @@ class Study:
     def ask_choice(self, choice: str, prepared: Prepared) -> dict[str, float]:
         """Probability of every class of one choice."""
         network = self.choice(choice)
-        x = torch.from_numpy(prepared.tensor)[None].to(self.device)
+        x = torch.from_numpy(self.seen_by(choice, prepared).tensor)[None].to(self.device)
         return dict(zip(network.classes, network.posterior(x)[0].tolist(), strict=True))
 
     def explain(

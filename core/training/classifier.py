@@ -15,6 +15,7 @@ from core.classifiers.blackbox import Classifier
 from core.classifiers.store import load_classifier
 from core.training.augment import CLASSIFIER_VIEW, View, random_view
 from core.training.loop import EMA, average_gradients, world
+from core.training.pretrained import IMAGENET, imagenet_weights
 from core.training.state import Resumable
 
 
@@ -23,7 +24,8 @@ class ClassifierConfig:
     """Settings of one classifier's training.
 
     auxiliary: further labels learned at the same time, for the features' sake, and cut off at the end.
-    init: a classifier file whose weights are taken over where the shapes agree (a warm restart).
+    init: a classifier file whose weights are taken over where the shapes agree (a warm restart), or 'imagenet', see
+    `imagenet_weights`.
     blend: how far the result lies on the line from init's weights to the trained ones; 1 is the trained ones.
     """
 
@@ -61,7 +63,7 @@ class ClassifierTrainer(Resumable):
         outputs = config.targets + config.auxiliary
         model = Classifier(config.architecture, config.channels, outputs, config.width, config.size)
         if config.init:
-            old, new = load_classifier(Path(config.init)).state_dict(), model.state_dict()
+            old, new = _initial(config), model.state_dict()
             model.load_state_dict({n: old[n] if n in old and old[n].shape == t.shape else t for n, t in new.items()})
         pixels = self.images[:4096].float() / 255
         model.mean.copy_(pixels.mean((0, 2, 3)).cpu()[:, None, None])
@@ -154,7 +156,7 @@ class ClassifierTrainer(Resumable):
         model = model.keep(self.config.targets)
         if self.config.init and self.config.blend < 1:
             # Wortsman et al., CVPR 2022: on this line what either end learned is often kept together.
-            old, new = load_classifier(Path(self.config.init)).state_dict(), model.state_dict()
+            old, new = _initial(self.config), model.state_dict()
             for name, weight in new.items():
                 if name in old and old[name].shape == weight.shape and weight.is_floating_point():
                     weight.lerp_(old[name].to(weight), 1 - self.config.blend)
@@ -167,6 +169,13 @@ class ClassifierTrainer(Resumable):
             temperature, bias = fit_platt(logits[known, k], labels[known, k])
             model.temperature[k], model.bias[k] = temperature, bias
         return model.cpu().freeze()
+
+
+def _initial(config: ClassifierConfig) -> dict[str, Tensor]:
+    """The weights that `init` names."""
+    if config.init == IMAGENET:
+        return imagenet_weights(config.architecture, config.channels)
+    return load_classifier(Path(str(config.init))).state_dict()
 
 
 def fit_temperature(logits: np.ndarray, classes: np.ndarray) -> float:

@@ -185,7 +185,6 @@ class EMA:
         """Take one step towards the module's present weights."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        for average, value in zip(self.module.parameters(), module.parameters(), strict=True):
-            average.lerp_(value, 1 - decay)
+        torch._foreach_lerp_(list(self.module.parameters()), list(module.parameters()), 1 - decay)
         for kept, now in zip(self.module.buffers(), module.buffers(), strict=True):
             kept.copy_(now)

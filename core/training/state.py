@@ -16,7 +16,8 @@ class Resumable:
     """state() and restore() over a trainer's model, average, critic, optimisers and random generators.
 
     Everything random in a trainer comes from `rng` or from torch's own generator, so a restored run of one process goes
-    on exactly as the interrupted one would have, on the CPU. Several processes go on with new draws, each its own.
+    on exactly as the interrupted one would have, on the CPU; on a GPU with the same draws, up to the order of sums.
+    Several processes go on with new draws, each its own.
     """
 
     ema: EMA
@@ -28,7 +29,7 @@ class Resumable:
         return parts | {
             "ema": self.ema.module.state_dict(), "updates": self.ema.updates, "rng": self.rng.bit_generator.state,
             "torch": torch.get_rng_state(),
-        }  # fmt: skip
+        } | ({"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_initialized() else {})  # fmt: skip
 
     def restore(self, state: dict[str, Any]) -> None:
         """See `Trainer.restore`."""
@@ -41,6 +42,8 @@ class Resumable:
         if processes == 1:
             self.rng.bit_generator.state = state["rng"]
             torch.set_rng_state(state["torch"])
+            if "cuda" in state and torch.cuda.is_initialized():
+                torch.cuda.set_rng_state(state["cuda"])
         else:  # one process saved the state, and the others must not draw what it draws
             self.rng = np.random.default_rng([state["updates"], rank])
             torch.manual_seed(state["updates"] * 1000 + rank)

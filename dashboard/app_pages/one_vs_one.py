@@ -1,5 +1,7 @@
 """One against one: why this class and not that one, through every baseline and attribution side by side."""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from core.attributions.methods import METHODS
@@ -41,6 +43,7 @@ def main() -> None:
 def compare(study: Study, place: upload.Place) -> None:
     """Which classes; then the panel, or the mistake."""
     choice = study.choices[0]
+    place = replace(place, prepared=study.seen_by(choice, place.prepared))
     answers = studies.choice_answers(study.name, choice, place.key, place.prepared)
     order = sorted(answers, key=answers.__getitem__, reverse=True)
     first, second, third, fourth = st.columns([1.7, 1.7, 1.7, 1.6], vertical_alignment="bottom")

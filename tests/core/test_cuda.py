@@ -7,8 +7,12 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from toys import AreaBox, draw_disc, make_discs, small_config, write_study
+from toys import AreaBox, draw_disc, make_discs, prepared_window, small_config, toy_infill, write_study, write_table
 
+from core.data.table import read_table
+from core.evaluation.masks import find_maps
+from core.evaluation.study import evaluate_study
+from core.explainers.masking import sign_of
 from core.images.picture import Picture
 from core.studies import open_study
 from core.training.classifier import ClassifierConfig, ClassifierTrainer
@@ -65,3 +69,34 @@ def test_a_classifier_trains_and_comes_back_to_the_cpu(tmp_path):
     run(trainer, Budget(steps=3), tmp_path)
     model = trainer.finished(discs.images, labels)
     assert model.posterior(discs.x).shape == (64, 1)
+
+
+@pytest.mark.parametrize("measure", ["classifier", "knobs", "infills", "masks", "saliency", "discrimination"])
+def test_a_study_is_measured_as_on_the_cpu(measure, folder, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    table = read_table(*write_table(tmp_path / "pictures"))
+    found = {}
+    for place in ("cpu", "cuda"):
+        study = open_study(str(folder), place)
+        found[place] = evaluate_study(
+            study, table, tmp_path / place, measures=(measure,), pictures=4, cache=tmp_path / "cache" / place
+        )
+    one, two = (found[place].keys() for place in ("cpu", "cuda"))
+    assert one == two
+    if measure == "classifier":
+        values = [f["classifier"]["targets"]["Large"]["accuracy"]["value"] for f in found.values()]
+        assert values[0] == pytest.approx(values[1], abs=1e-3)
+    if measure == "knobs":
+        values = [f["knobs"]["Large"]["morph"]["direct"]["error"]["value"] for f in found.values()]
+        assert values[0] == pytest.approx(values[1], abs=5e-3)
+
+
+@pytest.mark.parametrize("row", ["fido-ssr", "fido-sdr", "bbmp", "extremal"])
+def test_masks_are_found_on_the_gpu(row):
+    from toys import WindowBox
+
+    x = torch.from_numpy(prepared_window().tensor)[None].to(CUDA)
+    f = WindowBox()
+    found = find_maps(f, toy_infill("local"), x, sign_of(f, x, "predicted"), row, "quick")
+    assert found.maps.shape == (1, *x.shape[2:])
+    assert found.regions.any()

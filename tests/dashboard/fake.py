@@ -370,6 +370,10 @@ class FakeStudy:
         """The one network of several classes."""
         return _choice()
 
+    def seen_by(self, choice: str, prepared: Prepared) -> Prepared:
+        """As it is: the network takes any size."""
+        return prepared
+
     def ask_choice(self, choice: str, prepared: Prepared) -> dict[str, float]:
         """Probability of every class."""
         answer = _choice().posterior(torch.from_numpy(prepared.tensor)[None])[0]

@@ -16,6 +16,7 @@ from core.networks.exaggerator import (
     Band,
     Exaggerator,
     ExaggeratorConfig,
+    _smoothed,
     bin_of,
     condition_of,
     config_dict,
@@ -211,11 +212,33 @@ def test_the_blur_keeps_stripes_out_of_the_finest_band(period):
     narrow, wide = (Exaggerator(small_config(bands=(Band(32, 0.3),), blur=blur)) for blur in (1.0, 1.5))
 
     def left(network: Exaggerator, field: torch.Tensor) -> float:
-        return float(network._smoothed(field)[..., 8:-8].abs().amax())
+        return float(_smoothed(field, network.smoothing)[..., 8:-8].abs().amax())
 
     assert left(wide, stripes) < 0.12
     assert left(wide, stripes) < 0.6 * left(narrow, stripes)
     assert left(wide, broad) > 0.9
+
+
+def test_a_band_below_the_full_size_is_softened_where_it_is_asked_for():
+    x = torch.rand(1, 1, 32, 32)
+    plain = shaken(Exaggerator(small_config(bands=(Band(16, 0.3),), shift=0.0)))
+    soft = Exaggerator(small_config(bands=(Band(16, 0.3),), shift=0.0, soften=2.0))
+    soft.load_state_dict(plain.state_dict())
+
+    def roughness(network: Exaggerator) -> float:
+        residual = network(x, torch.zeros(1), torch.ones(1)).residual
+        return float((residual[..., 1:] - residual[..., :-1]).square().mean() / residual.square().mean())
+
+    assert roughness(soft) < 0.5 * roughness(plain)
+    assert torch.equal(soft(x, torch.ones(1) * 0.4, torch.ones(1) * 0.4).x, x)
+
+
+@pytest.mark.parametrize("head", ["paper", "residual", "morph"])
+def test_depth_is_how_often_the_encoder_halves(head):
+    network = Exaggerator(small_config(head, depth=4))
+    x = torch.rand(2, 1, 32, 32)
+    assert network.encode(x)[-1].shape[-2:] == (1, 1)
+    assert network(x, torch.zeros(2), torch.ones(2)).x.shape == x.shape
 
 
 def test_a_grey_band_leaves_the_colour_alone():
