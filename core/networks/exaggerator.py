@@ -43,8 +43,9 @@ class ExaggeratorConfig:
     shift is the greatest displacement as a fraction of the side (0: none); `field` is the side of the grid the
     displacement lives on; `blur` is the standard deviation, in cells, of the Gaussian that smooths the displacement
     and a band at the picture's own size; `soften` the same for a finest band below that size. `skips` hands encoder
-    features to the decoder (the paper has none). `depth` is how often the
-    encoder halves the picture after its stem, which halves it too; the paper halves 128 pixels five times.
+    features to the decoder (the paper has none). `depth` is how often the encoder halves the picture after its stem,
+    which halves it too; the paper halves 128 pixels five times. `mirror` averages the fields of `residual` and `morph`
+    with those of the mirrored picture, where left and right mean the same: what is drawn on one side alone is halved.
     """
 
     head: str = "morph"
@@ -60,6 +61,7 @@ class ExaggeratorConfig:
     blur: float = 1.0
     soften: float = 0.0
     depth: int = 3
+    mirror: bool = False
 
     @staticmethod
     def from_dict(values: dict[str, Any]) -> ExaggeratorConfig:
@@ -138,7 +140,17 @@ class Exaggerator(nn.Module):
         self.register_buffer("softening", _gaussian(config.soften), persistent=False)
 
     def encode(self, x: Tensor) -> list[Tensor]:
-        """E(x): features from fine to coarse; the last, [N, D, s, s] with s = S / 2^(depth + 1), is the embedding."""
+        """E(x), what `change` asks for: features from fine to coarse, each [N, ...]; with `mirror` those of the N
+        mirrored pictures follow, [2 N, ...].
+        """
+        return self._encode(torch.cat([x, x.flip(-1)]) if self._mirrored else x)
+
+    @property
+    def _mirrored(self) -> bool:
+        return self.config.mirror and self.config.head != "paper"
+
+    def _encode(self, x: Tensor) -> list[Tensor]:
+        """Features from fine to coarse; the last, [N, D, s, s] with s = S / 2^(depth + 1), is the embedding."""
         features = [self.stem(x * 2 - 1)]
         for block in self.down:
             features.append(block(features[-1]))
@@ -146,7 +158,7 @@ class Exaggerator(nn.Module):
 
     def embed(self, x: Tensor) -> Tensor:
         """[N, D * s^2], the flattened embedding; what latent space closeness compares."""
-        return self.encode(x)[-1].flatten(1)
+        return self._encode(x)[-1].flatten(1)
 
     def decode(self, features: list[Tensor], code: Tensor | None = None) -> Tensor:
         """Features and an ordinal code (not for `morph`, which decodes once for all codes) -> [N, base, S/2, S/2]."""
@@ -163,33 +175,45 @@ class Exaggerator(nn.Module):
         """
         config = self.config
         before, after = ordinal_code(origin, config.bins), ordinal_code(wanted, config.bins)
-        if config.head == "morph":
-            return self._morph(x, self.decode(features), after - before)
-        k = len(wanted)
-        x = x.expand(k, -1, -1, -1)
-        features = [f.expand(k, -1, -1, -1) for f in features]
-        still = x.new_zeros(k, 2, config.size, config.size)
-        assert self.out_image is not None
+        x = x.expand(len(wanted), -1, -1, -1)
         if config.head == "paper":
-            image = torch.tanh(F.pixel_shuffle(self.out_image(self.decode(features, after)), 2)) * 0.5 + 0.5
-            return Change(image, still, image - x)
-        h = self.decode([torch.cat([f, f]) for f in features], torch.cat([after, before]))
-        image = torch.tanh(F.pixel_shuffle(self.out_image(h), 2))
-        residual = image[:k] - image[k:]
-        return Change((x + residual).clamp(0, 1), still, residual)
+            image = self._image([f.expand(len(x), -1, -1, -1) for f in features], after) * 0.5 + 0.5
+            return Change(image, x.new_zeros(len(x), 2, *x.shape[2:]), image - x)
+        sides = [f.chunk(2) for f in features] if self._mirrored else [(f,) for f in features]
+        found = [self._fields(list(side), before, after) for side in zip(*sides, strict=True)]
+        displacement, residual = found[0]
+        if self._mirrored:
+            u, r = (field.flip(-1) for field in found[1])
+            displacement = (displacement + u * u.new_tensor([-1, 1])[:, None, None]) / 2
+            residual = (residual + r) / 2
+        return Change((warp(x, displacement) + residual).clamp(0, 1), displacement, residual)
 
-    def _morph(self, x: Tensor, h: Tensor, step: Tensor) -> Change:
+    def _image(self, features: list[Tensor], code: Tensor) -> Tensor:
+        """[N, C, S, S] in (-1, 1)."""
+        assert self.out_image is not None
+        return torch.tanh(F.pixel_shuffle(self.out_image(self.decode(features, code)), 2))
+
+    def _fields(self, features: list[Tensor], before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
+        """Displacement [K, 2, S, S] and residual [K, C, S, S] between two ordinal codes [K, bins - 1]."""
+        if self.config.head == "morph":
+            return self._morph(self.decode(features), after - before)
+        k, size = len(after), self.config.size
+        both = [f.expand(k, -1, -1, -1).repeat(2, 1, 1, 1) for f in features]
+        image = self._image(both, torch.cat([after, before]))
+        return image.new_zeros(k, 2, size, size), image[:k] - image[k:]
+
+    def _morph(self, h: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
         """h: [N, base, S/2, S/2]; step: [K, bins - 1], how much of each bin border is to be crossed."""
         config = self.config
         size = config.size
-        x = x.expand(len(step), -1, -1, -1)
-        displacement = x.new_zeros(len(step), 2, size, size)
+        displacement = step.new_zeros(len(step), 2, size, size)
         if self.out_field is not None:
             u = config.shift * torch.tanh(_crossed(self.out_field(h), step))
             u = F.adaptive_avg_pool2d(u, config.field)
             # Bicubic enlargement overshoots; the bound holds nevertheless.
             displacement = enlarge(_smoothed(u, self.smoothing), size, size).clamp(-config.shift, config.shift)
-        residual, finest = torch.zeros_like(x), max((band.side for band in config.bands), default=size)
+        residual = step.new_zeros(len(step), config.channels, size, size)
+        finest = max((band.side for band in config.bands), default=size)
         for band, layer in zip(config.bands, self.out_bands, strict=True):
             r = band.limit * torch.tanh(_crossed(layer(h), step))
             # The finest band comes from sub-pixels, in which a checkerboard would otherwise hide.
@@ -199,7 +223,7 @@ class Exaggerator(nn.Module):
                 r = F.adaptive_avg_pool2d(r, band.side)
                 r = _smoothed(r, self.softening) if band.side == finest else r
             residual = residual + enlarge(r, size, size).clamp(-band.limit, band.limit)
-        return Change((warp(x, displacement) + residual).clamp(0, 1), displacement, residual)
+        return displacement, residual
 
     def forward(self, x: Tensor, origin: Tensor, wanted: Tensor) -> Change:
         """x: [N, C, S, S]; origin, wanted: [N] probabilities f(x) and f(x) + delta."""

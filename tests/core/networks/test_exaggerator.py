@@ -219,6 +219,25 @@ def test_the_blur_keeps_stripes_out_of_the_finest_band(period):
     assert left(wide, broad) > 0.9
 
 
+@pytest.mark.parametrize("head", ["residual", "morph"])
+def test_mirrored_averages_turn_a_mirrored_picture_into_the_mirrored_change(head):
+    torch.manual_seed(2)
+    lopsided = shaken(Exaggerator(small_config(head)))
+    network = Exaggerator(small_config(head, mirror=True))
+    network.load_state_dict(lopsided.state_dict())
+    x, origin, wanted = torch.rand(3, 1, 32, 32), torch.tensor([0.1, 0.5, 0.9]), torch.tensor([0.9, 0.2, 0.3])
+    with torch.no_grad():
+        there, back = network(x, origin, wanted), network(x.flip(-1), origin, wanted)
+        assert torch.allclose(back.x.flip(-1), there.x, atol=1e-5)
+        other = lopsided(x.flip(-1), origin, wanted).x.flip(-1)
+        assert not torch.allclose(other, lopsided(x, origin, wanted).x, atol=1e-3)
+        assert torch.equal(network(x, origin, origin).x, x)
+        assert torch.equal(network.embed(x), lopsided.embed(x))
+        sweep = network.change(x[:1], network.encode(x[:1]), torch.zeros(4), torch.arange(4.0))
+        alone = network.change(x[:1], network.encode(x[:1]), torch.zeros(1), torch.full((1,), 2.0))
+    assert torch.allclose(sweep.x[2], alone.x[0], atol=1e-5)
+
+
 def test_a_band_below_the_full_size_is_softened_where_it_is_asked_for():
     x = torch.rand(1, 1, 32, 32)
     plain = shaken(Exaggerator(small_config(bands=(Band(16, 0.3),), shift=0.0)))
@@ -226,7 +245,7 @@ def test_a_band_below_the_full_size_is_softened_where_it_is_asked_for():
     soft.load_state_dict(plain.state_dict())
 
     def roughness(network: Exaggerator) -> float:
-        residual = network(x, torch.zeros(1), torch.ones(1)).residual
+        residual = network(x, torch.zeros(1), torch.ones(1)).residual.detach()
         return float((residual[..., 1:] - residual[..., :-1]).square().mean() / residual.square().mean())
 
     assert roughness(soft) < 0.5 * roughness(plain)
