@@ -15,6 +15,7 @@ from core.explainers.results import Sweep
 from core.images.frame import resize
 from core.images.picture import Picture, Prepared
 from core.images.prepare import paste
+from core.images.tone import ToneCurve
 from core.networks.exaggerator import Change, enlarge, warp
 
 _LEVELS = 6144
@@ -34,19 +35,32 @@ def render_views(prepared: Prepared, change: Change, side: int, keep: int | None
 
 
 def render(view: np.ndarray, prepared: Prepared, change: Change, index: int) -> np.ndarray:
-    """One frame at the resolution of `view` ([H, W] or [H, W, 3] in [0, 1], the upload's tone); same shape."""
+    """One frame at the resolution of `view` ([H, W] or [H, W, 3] in [0, 1], the upload's tone); same shape.
+
+    Computed where the change is, so that a GPU's frames do not wait for a CPU.
+    """
     planes = view[..., None] if view.ndim == 2 else view
     height, width = planes.shape[:2]
     one = slice(index, index + 1)
-    displacement = enlarge(change.displacement[one].cpu(), height, width)
-    residual = enlarge(change.residual[one].cpu(), height, width)
+    displacement = enlarge(change.displacement[one], height, width)
+    residual = enlarge(change.residual[one], height, width)[0]
     shown = torch.from_numpy(np.ascontiguousarray(planes, dtype=np.float32)).permute(2, 0, 1)[None]
-    moved = _warp_channels(shown, displacement)[0]
-    canonical = torch.from_numpy(prepared.tone.apply(moved.numpy()))
-    back = torch.from_numpy(prepared.tone.gentle(np.linspace(-1, 2, _LEVELS)))
-    toned = moved + _look_up(back, canonical + residual[0]) - _look_up(back, canonical)
-    pixels = toned.clamp(0, 1).permute(1, 2, 0).numpy().astype(np.float32)
+    moved = _warp_channels(shown.to(displacement.device), displacement)[0]
+    if not prepared.tone.changes_nothing:
+        canonical = _interpolate(moved, prepared.tone)
+        back = torch.from_numpy(prepared.tone.gentle(np.linspace(-1, 2, _LEVELS))).to(moved.device)
+        residual = _look_up(back, canonical + residual) - _look_up(back, canonical)
+    pixels = (moved + residual).clamp(0, 1).permute(1, 2, 0).cpu().numpy().astype(np.float32)
     return pixels[..., 0] if view.ndim == 2 else pixels
+
+
+def _interpolate(levels: Tensor, tone: ToneCurve) -> Tensor:
+    """`ToneCurve.apply` on any device."""
+    source, target = (torch.from_numpy(k).to(levels) for k in (tone.source, tone.target))
+    inside = levels.clamp(float(source[0]), float(source[-1]))
+    at = torch.bucketize(inside, source, right=True).clamp(1, len(source) - 1)
+    share = (inside - source[at - 1]) / (source[at] - source[at - 1])
+    return torch.lerp(target[at - 1], target[at], share)
 
 
 def _look_up(table: Tensor, levels: Tensor) -> Tensor:

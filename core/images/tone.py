@@ -32,6 +32,11 @@ class ToneCurve:
     source: np.ndarray  # [K] increasing
     target: np.ndarray  # [K] increasing
 
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether both tones are one, as with photographs."""
+        return bool(np.array_equal(self.source, self.target))
+
     def apply(self, pixels: np.ndarray) -> np.ndarray:
         """Upload tone -> canonical tone, same shape, float32 in [0, 1]."""
         return np.interp(pixels, self.source, self.target).astype(np.float32)

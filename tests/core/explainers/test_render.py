@@ -9,7 +9,7 @@ import pytest
 import torch
 from toys import prepared_disc
 
-from core.explainers.render import full_picture, render, render_views, to_bytes
+from core.explainers.render import _interpolate, full_picture, render, render_views, to_bytes
 from core.explainers.results import Provenance, Sweep
 from core.images.picture import Picture, Prepared
 from core.images.tone import IDENTITY, ToneCurve, measure_tone
@@ -157,3 +157,13 @@ def test_the_whole_upload_carries_one_frames_change():
         sweep, distance=np.array([0.1, 0.2])
     )  # a head that repaints even where nothing is asked for
     assert not np.array_equal(full_picture(upload, prepared, painted, 0), to_bytes(upload.pixels))
+
+
+def test_tones_are_looked_up_as_the_curve_says():
+    rng = np.random.default_rng(0)
+    tone = measure_tone(rng.random((60, 60)) ** 2 * 0.7 + 0.1)
+    levels = np.concatenate([np.linspace(-0.2, 1.3, 400), tone.source]).astype(np.float32)
+    found = _interpolate(torch.from_numpy(levels), tone).numpy()
+    np.testing.assert_allclose(found, tone.apply(levels), atol=1e-5)
+    assert not tone.changes_nothing
+    assert IDENTITY.changes_nothing
