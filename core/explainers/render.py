@@ -57,7 +57,7 @@ def render(view: np.ndarray, prepared: Prepared, change: Change, index: int) -> 
 def _interpolate(levels: Tensor, tone: ToneCurve) -> Tensor:
     """`ToneCurve.apply` on any device."""
     source, target = (torch.from_numpy(k).to(levels) for k in (tone.source, tone.target))
-    inside = levels.clamp(float(source[0]), float(source[-1]))
+    inside = levels.clamp(float(source[0]), float(source[-1])).contiguous()
     at = torch.bucketize(inside, source, right=True).clamp(1, len(source) - 1)
     share = (inside - source[at - 1]) / (source[at] - source[at - 1])
     return torch.lerp(target[at - 1], target[at], share)

@@ -13,6 +13,8 @@ from core.baselines.baseline import MeanBaseline, NearestSample, TrainingDistrib
 from core.baselines.ganmex import GanmexBaseline
 from core.errors import UserError
 from core.explainers.results import Attribution
+from core.images.frame import resize
+from core.images.picture import Prepared
 from core.studies import Study, list_studies, open_study
 from core.studies.study import read_settings
 
@@ -184,3 +186,37 @@ def test_a_missing_key_is_named(folder, table, key):
     (folder / "study.toml").write_text("\n".join(lines), encoding="utf-8")
     with pytest.raises(UserError, match=rf"study\.toml lacks '{key}' in \[{table}\]"):
         read_settings(folder)
+
+
+# A choice whose network sees smaller pictures than the study has
+
+
+@pytest.fixture
+def larger(folder):
+    """The same study with pictures of 56 pixels; its choice stays at 28."""
+    text = (CHOICE + TRANSLATOR).replace("size = 28", "size = 56")
+    assert "size = 56" in text
+    named = 'classes = ["0", "1", "2"]'
+    (folder / "study.toml").write_text(text.replace(named, f"{named}\nsize = 28"), encoding="utf-8")
+    return Study(folder)
+
+
+def test_a_picture_is_brought_to_the_size_of_the_choice(larger):
+    rng = np.random.default_rng(0)
+    view = rng.random((112, 112)).astype(np.float32)
+    whole = Prepared(resize(view, 56, 56)[None], view, "ab" * 32, np.eye(2, 3))
+    small = larger.seen_by("place", whole)
+    assert (larger.size, larger.choice_size("place")) == (56, 28)
+    np.testing.assert_array_equal(small.tensor[0], resize(view, 28, 28))
+    assert larger.seen_by("place", small) is small
+    assert larger.ask_choice("place", whole) == larger.ask_choice("place", small)
+    found = larger.explain("one-vs-one", whole, target="")
+    assert found.map.shape == (1, 28, 28)
+    assert found.picture.shape == (1, 28, 28)
+    with torch.no_grad():
+        large = larger.choice("place").posterior(torch.from_numpy(whole.tensor)[None])
+    assert large.shape == (1, 3), "whoever brings a picture of the study's size is answered as well"
+
+
+def test_without_a_size_of_its_own_a_choice_has_the_studys(study):
+    assert study.choice_size("place") == study.size == 28

@@ -78,7 +78,8 @@ def test_every_network_loads_and_fits(study):
         for choice in study.choices:
             assert study.choice(choice).posterior(x).shape == (2, len(study.classes(choice)))
             if "ganmex" in study.baselines:
-                assert study.baseline("ganmex", choice).of(x, 0, 1).shape == (2, 1, *x.shape[1:])
+                seen = torch.rand(2, study.channels, study.choice_size(choice), study.choice_size(choice))
+                assert study.baseline("ganmex", choice).of(seen, 0, 1).shape == (2, 1, *seen.shape[1:])
         for name in study.infills:
             hole = torch.zeros(2, 1, *x.shape[2:])
             hole[..., 8:20, 8:20] = 1
