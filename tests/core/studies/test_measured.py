@@ -24,7 +24,7 @@ def test_specificity_does_not_depend_on_the_source():
     assert all(abs(value - own) <= 0.10 for value in sources.values()), (own, sources)
 
 
-@pytest.mark.parametrize("name", ["chest-xray", "faces"])
+@pytest.mark.parametrize("name", ["chest-xray", "faces", "faces-64"])
 def test_the_gate_keeps_others_out_and_its_own_in(name):
     gate = _metrics(name)["gate"]
     assert gate["false_alarms"]["share"] <= 0.05
@@ -32,7 +32,7 @@ def test_the_gate_keeps_others_out_and_its_own_in(name):
     assert caught >= 0.95
 
 
-@pytest.mark.parametrize("name", ["chest-xray", "faces"])
+@pytest.mark.parametrize("name", ["chest-xray", "faces", "faces-64"])
 def test_the_in_painter_beats_what_needs_no_training(name):
     """Inside holes of 20 to 60 %: 30 % below local mean and blur, and nearer the real set than any other infill."""
     infills = _metrics(name)["infills"]["infills"]
@@ -43,7 +43,7 @@ def test_the_in_painter_beats_what_needs_no_training(name):
     assert all(i["visible_change"] == 0 for i in (own, *infills.values()))
 
 
-@pytest.mark.parametrize(("name", "target"), [("chest-xray", "Cardiomegaly"), ("faces", "Smiling")])
+@pytest.mark.parametrize(("name", "target"), [("chest-xray", "Cardiomegaly"), ("faces-64", "Smiling")])
 def test_masks_do_more_than_random_regions(name, target):
     report = _metrics(name)["masks"][target]
     assert report["n"] >= 100
