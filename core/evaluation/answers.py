@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -127,26 +127,38 @@ def _networks(study: Study, asked: tuple[str, ...], wanted: tuple[str, ...] | No
     """By name: classifier, witness, oracle <target>, choice <name>, gate, as far as the study has them and they are
     wanted.
     """
-    found: dict[str, Network] = {}
+    makers: dict[str, Callable[[], Network]] = {}
     if study.one_of_many:
         boxes = [study.blackbox(target) for target in asked]
-        found["classifier"] = (asked, lambda x: torch.stack([box.posterior(x) for box in boxes], 1))
+        makers["classifier"] = lambda: (asked, lambda x: torch.stack([box.posterior(x) for box in boxes], 1))
         if study.package:
-            found[LIKELIEST] = (_FIRST, lambda x: _likeliest(study.network.posterior(x)))
+            makers[LIKELIEST] = lambda: (_FIRST, lambda x: _likeliest(study.network.posterior(x)))
     else:
-        found["classifier"] = (study.classifier.targets, study.classifier.posterior)
-    witness = study.features()
+        makers["classifier"] = lambda: (study.classifier.targets, study.classifier.posterior)
+    witness = study.settings.get("witness")
     if witness is not None:
-        found["witness"] = (witness.targets, witness.posterior)
+        makers["witness"] = lambda: _all_of(study.folder / witness["file"], study.device)
     for target in study.oracles:
-        found[f"oracle {target}"] = ((target,), study.oracle(target).posterior)
+        makers[f"oracle {target}"] = partial(_oracle, study, target)
     for choice in study.choices:
-        network = study.choice(choice)
-        found[f"choice {choice}"] = (network.classes, network.posterior)
+        makers[f"choice {choice}"] = partial(_choice, study, choice)
     if "gate" in study.settings:
-        gate = load_classifier(study.folder / study.settings["gate"]["file"], str(study.device)).target("in_domain")
-        found["gate"] = (("in_domain",), gate.posterior)
-    return found if wanted is None else {name: network for name, network in found.items() if name in wanted}
+        makers["gate"] = lambda: _all_of(study.folder / study.settings["gate"]["file"], study.device)
+    return {name: make() for name, make in makers.items() if wanted is None or name in wanted}
+
+
+def _all_of(file: Path, device: torch.device) -> Network:
+    network = load_classifier(file, str(device))
+    return network.targets, network.posterior
+
+
+def _oracle(study: Study, target: str) -> Network:
+    return (target,), study.oracle(target).posterior
+
+
+def _choice(study: Study, name: str) -> Network:
+    network = study.choice(name)
+    return network.classes, network.posterior
 
 
 def _likeliest(posterior: Tensor) -> Tensor:

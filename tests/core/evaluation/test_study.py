@@ -240,6 +240,18 @@ def test_a_network_of_many_classes_is_asked_for_some(study_folder, tmp_path, mon
     assert answers.of("classifier", asked[1])[1] == pytest.approx(float(wanted), rel=0.05)
 
 
+def test_only_what_a_measure_needs_is_asked(study_folder, labelled_folder, tmp_path):
+    """Knobs are measured on 500 pictures; asking every network about all of a cohort first would take longer."""
+    folder = tmp_path / "toy"
+    shutil.copytree(study_folder / "toy", folder)
+    (folder / "oracle.safetensors").unlink()
+    table = read_table(*labelled_folder)
+    found = evaluate_study(Study(folder), table, tmp_path / "out", measures=("infills",), pictures=4)
+    assert found["infills"]["n"] == 4
+    with pytest.raises(UserError, match="oracle"):
+        evaluate_study(Study(folder), table, tmp_path / "out", measures=("classifier",), pictures=4)
+
+
 @pytest.fixture
 def numbered(tmp_path, monkeypatch):
     """(study with many classes, folder, the class numbers of its four pictures from likeliest to least)"""
