@@ -58,6 +58,7 @@ def bench(
                 "calibrated_seconds": median(
                     partial(study.explain, "exaggeration", prepared, target=target, mode="calibrated"), rounds, place
                 ),
+                "networks_seconds": median(partial(_networks, study, prepared, target), rounds, place),
                 "upload_to_first_frame_seconds": median(first_frame, rounds, place),
                 "training_images_per_second": _training_speed(study, target, place),
             }
@@ -79,12 +80,24 @@ def bench(
         print(f"{name} ({numbers['target']}, {numbers['size']} px)")
         print(f"  sweep of 22 frames, from a decoded picture   {numbers['sweep_seconds']:.3f} s")
         print(f"  the same, calibrated                         {numbers['calibrated_seconds']:.3f} s")
+        print(f"  of that the networks, without the views      {numbers['networks_seconds']:.3f} s")
         print(f"  upload to first frame                        {numbers['upload_to_first_frame_seconds']:.3f} s")
         print(f"  training the knob                            {numbers['training_images_per_second']:.0f} images/s")
         masks = numbers["masks"]
         print(f"  FIDO, 300 steps of 8 masks, {masks['infill']:<17} {masks['fido_seconds']:.1f} s")
         print(f"  16 pictures together against one             {masks['sixteen_against_one']:.1f} times the time")
     print(f"memory with every study open: {results['resident_megabytes']} MB")
+
+
+def _networks(study: Any, prepared: Any, target: str) -> None:
+    """The search for all frames of a calibrated sweep and f's answers to them; nothing is drawn at the view's size."""
+    import torch
+
+    from core.explainers.exaggeration import REQUESTS, sweep_batch
+
+    x = torch.from_numpy(prepared.tensor)[None].to(study.device)
+    goal = torch.tensor(REQUESTS, device=study.device)
+    sweep_batch(study.exaggerator(target), study.blackbox(target), x, goal, "calibrated")
 
 
 def _masks(study: Any, prepared: Any, target: str, device: str) -> dict[str, Any]:
