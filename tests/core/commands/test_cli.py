@@ -456,7 +456,13 @@ def test_bench(contralens):
     assert code == 0
     numbers = parsed(out)
     toy = numbers["studies"]["toy"]
-    for name in ("sweep_seconds", "calibrated_seconds", "upload_to_first_frame_seconds", "training_images_per_second"):
+    for name in (
+        "sweep_seconds",
+        "calibrated_seconds",
+        "networks_seconds",
+        "upload_to_first_frame_seconds",
+        "training_images_per_second",
+    ):
         assert toy[name] > 0, name
     assert numbers["resident_megabytes"] > 50
 
