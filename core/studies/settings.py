@@ -74,6 +74,10 @@ def read_settings(folder: Path) -> dict[str, Any]:
             for key in IF_THERE[table.rpartition(".")[2]]:
                 if key not in entry:
                     raise UserError(f"{path} lacks '{key}' in [{table}].")
+    for entry in found["choice"]:
+        side = entry.get("size", 64)
+        if not isinstance(side, int) or side < 1:
+            raise UserError(f"{path}: the size of choice '{entry['name']}' is a number of pixels, not {side!r}.")
     if settings["study"]["modality"] not in MODALITIES:
         raise UserError(f"{path}: modality must be one of {', '.join(MODALITIES)}.")
     return settings

@@ -220,3 +220,11 @@ def test_a_picture_is_brought_to_the_size_of_the_choice(larger):
 
 def test_without_a_size_of_its_own_a_choice_has_the_studys(study):
     assert study.choice_size("place") == study.size == 28
+
+
+@pytest.mark.parametrize("size", ['"28"', "0", "2.5"])
+def test_a_size_that_is_none_is_a_sentence(folder, size):
+    named = 'classes = ["0", "1", "2"]'
+    (folder / "study.toml").write_text(CHOICE.replace(named, f"{named}\nsize = {size}"), encoding="utf-8")
+    with pytest.raises(UserError, match="the size of choice 'place' is a number of pixels"):
+        Study(folder)
