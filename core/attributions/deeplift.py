@@ -78,7 +78,7 @@ class _MaxPool(torch.autograd.Function):
 
 
 # By the name torch calls an operation, without the underscores of operators and of those that work in place.
-_NONLINEAR = {"relu", "relu6", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "tanh"}
+_NONLINEAR = {"relu", "relu6", "hardtanh", "elu", "silu", "leaky_relu", "softplus", "sigmoid", "tanh"}
 _LINEAR = {
     "add", "sub", "rsub", "neg", "getitem", "cat", "flatten", "view", "reshape", "contiguous", "squeeze", "unsqueeze",
     "expand", "mean", "adaptive_avg_pool2d", "avg_pool2d", "batch_norm", "conv2d", "dropout", "linear",

@@ -12,8 +12,8 @@ from core.errors import UserError
 def gradcam(f: object, x: Tensor, sign: Tensor | None = None) -> Tensor:
     """[N, 1, H, W] of 0 and more, in log-odds of the answer, bilinear from the grid of the last features.
 
-    f: a `BinaryTarget`, one target of a classifier that is a ResNet (features after layer4) or DenseNet (after the last
-    norm and relu); x: [N, C, H, W] in [0, 1]; sign: [N], +1 where the finding's presence is explained and -1 where its
+    f: a `BinaryTarget`, one target of a classifier that is a ResNet (features after layer4), a MobileNetV2 or a DenseNet
+    (after the last norm and relu); x: [N, C, H, W] in [0, 1]; sign: [N], +1 where the finding's presence is explained and -1 where its
     absence is, by default all +1. Selvaraju et al., "Grad-CAM", ICCV 2017, Eq. 1 and 2. Raises UserError for any
     other f.
     """
@@ -24,7 +24,7 @@ def gradcam(f: object, x: Tensor, sign: Tensor | None = None) -> Tensor:
     with torch.no_grad():
         features = last_features(classifier, x)
     features.requires_grad_()
-    # Both architectures end alike; DenseNet's own forward would cut a second time and lose the slope at 0.
+    # All architectures end alike; DenseNet's own forward would cut a second time and lose the slope at 0.
     last = classifier.get_submodule("net.fc" if hasattr(classifier.net, "fc") else "net.classifier")
     logit = last(features.mean((2, 3)))[:, index] / temperature[index]
     (slope,) = torch.autograd.grad(logit.sum(), features)

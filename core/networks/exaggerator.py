@@ -186,7 +186,8 @@ class Exaggerator(nn.Module):
             u, r = (field.flip(-1) for field in found[1])
             displacement = (displacement + u * u.new_tensor([-1, 1])[:, None, None]) / 2
             residual = (residual + r) / 2
-        return Change((warp(x, displacement) + residual).clamp(0, 1), displacement, residual)
+        moved = warp(x, displacement) if config.head == "morph" else x
+        return Change((moved + residual).clamp(0, 1), displacement, residual)
 
     def _image(self, features: list[Tensor], code: Tensor) -> Tensor:
         """[N, C, S, S] in (-1, 1)."""
@@ -198,8 +199,8 @@ class Exaggerator(nn.Module):
         if self.config.head == "morph":
             return self._morph(self.decode(features), after - before)
         k, size = len(after), self.config.size
-        both = [f.expand(k, -1, -1, -1).repeat(2, 1, 1, 1) for f in features]
-        image = self._image(both, torch.cat([after, before]))
+        features = [f.expand(k, -1, -1, -1) for f in features]
+        image = self._image([torch.cat([f, f]) for f in features], torch.cat([after, before]))
         return image.new_zeros(k, 2, size, size), image[:k] - image[k:]
 
     def _morph(self, h: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:

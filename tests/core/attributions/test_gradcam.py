@@ -55,7 +55,7 @@ def test_as_captums(architecture, target, index, sign):
     assert ours.min() >= 0
 
 
-@pytest.mark.parametrize("architecture", ["resnet", "densenet"])
+@pytest.mark.parametrize("architecture", ["resnet", "densenet", "mobilenet"])
 def test_the_features_are_what_the_last_layer_averages(architecture):
     model, x = make(architecture), torch.rand(2, 3, 32, 32)
     torch.testing.assert_close(last_features(model, x).mean((2, 3)), model.features(x))
