@@ -12,10 +12,10 @@ from core.errors import UserError
 def gradcam(f: object, x: Tensor, sign: Tensor | None = None) -> Tensor:
     """[N, 1, H, W] of 0 and more, in log-odds of the answer, bilinear from the grid of the last features.
 
-    f: a `BinaryTarget`, one target of a classifier that is a ResNet (features after layer4), a MobileNetV2 or a DenseNet
-    (after the last norm and relu); x: [N, C, H, W] in [0, 1]; sign: [N], +1 where the finding's presence is explained and -1 where its
-    absence is, by default all +1. Selvaraju et al., "Grad-CAM", ICCV 2017, Eq. 1 and 2. Raises UserError for any
-    other f.
+    f: a `BinaryTarget`, one target of a classifier that is a ResNet (features after layer4), a MobileNetV2 or a
+    DenseNet (after the last norm and relu); x: [N, C, H, W] in [0, 1]; sign: [N], +1 where the finding's presence is
+    explained and -1 where its absence is, by default all +1. Selvaraju et al., "Grad-CAM", ICCV 2017, Eq. 1 and 2.
+    Raises UserError for any other f.
     """
     classifier, index = getattr(f, "classifier", None), getattr(f, "index", 0)
     temperature = getattr(classifier, "temperature", None)

@@ -19,7 +19,8 @@ from core.classifiers.blackbox import BlackBox
 from core.evaluation.pixels import to_unit
 from core.evaluation.sweeps import CENTRES
 from core.explainers.exaggeration import sweep_batch
-from core.networks.exaggerator import Change, Exaggerator, enlarge, warp
+from core.networks.exaggerator import Change, Exaggerator
+from core.networks.fields import enlarge, warp
 from core.networks.unet import UNet
 
 MEASURES = ("ctr", "area")

@@ -16,7 +16,8 @@ from core.images.frame import resize
 from core.images.picture import Picture, Prepared
 from core.images.prepare import paste
 from core.images.tone import ToneCurve
-from core.networks.exaggerator import Change, enlarge, warp
+from core.networks.exaggerator import Change
+from core.networks.fields import enlarge, warp
 
 _LEVELS = 6144
 

@@ -13,7 +13,6 @@ adds up those of the borders it crosses (the ordinal idea of the paper's Eq. 4, 
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
@@ -23,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.networks.blocks import ConditionalNorm, ResidualBlock
+from core.networks.fields import crossed, enlarge, gaussian, increments, smoothed, warp
 
 HEADS = ("paper", "residual", "morph")
 
@@ -128,16 +128,16 @@ class Exaggerator(nn.Module):
         self.out_image, self.out_field, self.out_bands = None, None, nn.ModuleList()
         if config.head == "morph":
             borders = config.bins - 1
-            self.out_field = _increments(base, 2, borders) if config.shift else None
+            self.out_field = increments(base, 2, borders) if config.shift else None
             for band in config.bands:
                 outputs = (config.channels if band.colour else 1) * (4 if band.side == config.size else 1)
-                self.out_bands.append(_increments(base, outputs, borders))
+                self.out_bands.append(increments(base, outputs, borders))
         else:
             self.out_image = nn.Conv2d(base, config.channels * 4, 3, padding=1)  # four sub-pixels: S/2 -> S
             if config.head == "residual":
                 nn.init.normal_(self.out_image.weight, std=0.02)
-        self.register_buffer("smoothing", _gaussian(config.blur), persistent=False)
-        self.register_buffer("softening", _gaussian(config.soften), persistent=False)
+        self.register_buffer("smoothing", gaussian(config.blur), persistent=False)
+        self.register_buffer("softening", gaussian(config.soften), persistent=False)
 
     def encode(self, x: Tensor) -> list[Tensor]:
         """E(x), what `change` asks for: features from fine to coarse, each [N, ...]; with `mirror` those of the N
@@ -209,20 +209,20 @@ class Exaggerator(nn.Module):
         size = config.size
         displacement = step.new_zeros(len(step), 2, size, size)
         if self.out_field is not None:
-            u = config.shift * torch.tanh(_crossed(self.out_field(h), step))
+            u = config.shift * torch.tanh(crossed(self.out_field(h), step))
             u = F.adaptive_avg_pool2d(u, config.field)
             # Bicubic enlargement overshoots; the bound holds nevertheless.
-            displacement = enlarge(_smoothed(u, self.smoothing), size, size).clamp(-config.shift, config.shift)
+            displacement = enlarge(smoothed(u, self.smoothing), size, size).clamp(-config.shift, config.shift)
         residual = step.new_zeros(len(step), config.channels, size, size)
         finest = max((band.side for band in config.bands), default=size)
         for band, layer in zip(config.bands, self.out_bands, strict=True):
-            r = band.limit * torch.tanh(_crossed(layer(h), step))
+            r = band.limit * torch.tanh(crossed(layer(h), step))
             # The finest band comes from sub-pixels, in which a checkerboard would otherwise hide.
             if band.side == size:
-                r = _smoothed(F.pixel_shuffle(r, 2), self.smoothing)
+                r = smoothed(F.pixel_shuffle(r, 2), self.smoothing)
             else:
                 r = F.adaptive_avg_pool2d(r, band.side)
-                r = _smoothed(r, self.softening) if band.side == finest else r
+                r = smoothed(r, self.softening) if band.side == finest else r
             residual = residual + enlarge(r, size, size).clamp(-band.limit, band.limit)
         return displacement, residual
 
@@ -232,61 +232,6 @@ class Exaggerator(nn.Module):
         return self.change(
             x, self.encode(x), condition_of(origin, bins, continuous), condition_of(wanted, bins, continuous)
         )
-
-
-def _increments(inputs: int, outputs: int, borders: int) -> nn.Conv2d:
-    """A layer with one output field for every bin border, all borders starting alike."""
-    layer = nn.Conv2d(inputs, borders * outputs, 3, padding=1)
-    with torch.no_grad():
-        layer.weight.copy_((0.01 * torch.randn(1, outputs, inputs, 3, 3)).expand(borders, -1, -1, -1, -1).flatten(0, 1))
-        assert layer.bias is not None
-        layer.bias.zero_()
-    return layer
-
-
-def _crossed(increments: Tensor, step: Tensor) -> Tensor:
-    """Sum of the increments of the borders that are crossed: [N, B*C, H, W] and [K, B] -> [K, C, H, W]."""
-    n, _, height, width = increments.shape
-    fields = increments.reshape(n, step.shape[1], -1, height, width).expand(len(step), -1, -1, -1, -1)
-    return torch.einsum("kb,kbchw->kchw", step.to(fields.dtype), fields)
-
-
-def warp(x: Tensor, displacement: Tensor) -> Tensor:
-    """Sample x at position + displacement. displacement: [N, 2, H, W] (dx, dy) as fractions of the side.
-
-    Where nothing is displaced x comes back to the last bit, which bilinear sampling alone would miss by a rounding.
-    """
-    n, _, height, width = displacement.shape
-    identity = torch.eye(2, 3, device=x.device, dtype=x.dtype).expand(n, 2, 3)
-    grid = F.affine_grid(identity, [n, 1, height, width], align_corners=False)
-    grid = grid + 2 * displacement.permute(0, 2, 3, 1)
-    moved = F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    return torch.where((displacement == 0).all(1, keepdim=True), x, moved)
-
-
-def enlarge(field: Tensor, height: int, width: int) -> Tensor:
-    """Smooth (bicubic) enlargement of [N, C, h, w]; the one filter by which fields reach any resolution."""
-    if field.shape[-2:] == (height, width):
-        return field
-    return F.interpolate(field, (height, width), mode="bicubic", align_corners=False)
-
-
-def _smoothed(field: Tensor, kernel: Tensor) -> Tensor:
-    """[N, C, h, w] under a kernel [1, 1, t, t], edges repeated; a single tap changes nothing."""
-    channels, taps = field.shape[1], kernel.shape[-1]
-    if taps == 1:
-        return field
-    kernel = kernel.expand(channels, 1, taps, taps)
-    return F.conv2d(F.pad(field, (taps // 2,) * 4, mode="replicate"), kernel, groups=channels)
-
-
-def _gaussian(sigma: float) -> Tensor:
-    if not sigma:
-        return torch.ones(1, 1, 1, 1)
-    reach = math.ceil(2 * sigma)
-    taps = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma) ** 2)
-    kernel = torch.outer(taps, taps)
-    return (kernel / kernel.sum())[None, None]
 
 
 def config_dict(config: ExaggeratorConfig) -> dict[str, Any]:

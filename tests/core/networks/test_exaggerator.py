@@ -16,14 +16,12 @@ from core.networks.exaggerator import (
     Band,
     Exaggerator,
     ExaggeratorConfig,
-    _smoothed,
     bin_of,
     condition_of,
     config_dict,
-    enlarge,
     ordinal_code,
-    warp,
 )
+from core.networks.fields import enlarge, smoothed, warp
 
 BINS = 10
 
@@ -212,7 +210,7 @@ def test_the_blur_keeps_stripes_out_of_the_finest_band(period):
     narrow, wide = (Exaggerator(small_config(bands=(Band(32, 0.3),), blur=blur)) for blur in (1.0, 1.5))
 
     def left(network: Exaggerator, field: torch.Tensor) -> float:
-        return float(_smoothed(field, network.smoothing)[..., 8:-8].abs().amax())
+        return float(smoothed(field, network.smoothing)[..., 8:-8].abs().amax())
 
     assert left(wide, stripes) < 0.12
     assert left(wide, stripes) < 0.6 * left(narrow, stripes)
