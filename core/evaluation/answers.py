@@ -135,20 +135,25 @@ def _networks(study: Study, asked: tuple[str, ...], wanted: tuple[str, ...] | No
             makers[LIKELIEST] = lambda: (_FIRST, lambda x: _likeliest(study.network.posterior(x)))
     else:
         makers["classifier"] = lambda: (study.classifier.targets, study.classifier.posterior)
-    witness = study.settings.get("witness")
-    if witness is not None:
-        makers["witness"] = lambda: _all_of(study.folder / witness["file"], study.device)
+    if "witness" in study.settings:
+        makers["witness"] = partial(_witness, study)
     for target in study.oracles:
         makers[f"oracle {target}"] = partial(_oracle, study, target)
     for choice in study.choices:
         makers[f"choice {choice}"] = partial(_choice, study, choice)
     if "gate" in study.settings:
-        makers["gate"] = lambda: _all_of(study.folder / study.settings["gate"]["file"], study.device)
+        makers["gate"] = partial(_gate, study)
     return {name: make() for name, make in makers.items() if wanted is None or name in wanted}
 
 
-def _all_of(file: Path, device: torch.device) -> Network:
-    network = load_classifier(file, str(device))
+def _witness(study: Study) -> Network:
+    network = study.features()  # loaded once for all measures
+    assert network is not None
+    return network.targets, network.posterior
+
+
+def _gate(study: Study) -> Network:
+    network = load_classifier(study.folder / study.settings["gate"]["file"], str(study.device))
     return network.targets, network.posterior
 
 
