@@ -9,6 +9,7 @@ import torch
 from core.classifiers.blackbox import Classifier
 from core.classifiers.multiclass import MultiClass
 from core.errors import UserError
+from core.networks.classifier import fold_norms
 from core.weights import read_weights, save_weights
 
 
@@ -17,16 +18,22 @@ def save_classifier(model: Classifier, path: Path) -> None:
     save_weights(model, path, model.config)
 
 
-def load_classifier(path: Path, device: str = "cpu") -> Classifier:
-    """A frozen classifier in eval mode. Raises UserError when the file is not one of ours."""
+def load_classifier(path: Path, device: str = "cpu", *, fold: bool = False) -> Classifier:
+    """A frozen classifier in eval mode. fold: join its normalisations to its convolutions, which is faster, but then
+    its weights can no longer be saved, trained on or redrawn layer by layer. Raises UserError when the file is not one
+    of ours.
+    """
     state, config = read_weights(path)
     try:
         model = Classifier(**(config | {"targets": tuple(config["targets"])}))
         model.load_state_dict(state)
     except (KeyError, TypeError, ValueError, RuntimeError) as fault:
         raise UserError(f"{path} does not hold a classifier of this version ({fault}).") from None
+    model.freeze()
+    if fold:
+        fold_norms(model.net)
     # A fifth faster on CPUs and GPUs alike, for batches; the numbers agree to rounding.
-    return model.to(device).to(memory_format=torch.channels_last).freeze()
+    return model.to(device).to(memory_format=torch.channels_last)
 
 
 def load_choice(path: Path, device: str = "cpu") -> MultiClass:

@@ -153,7 +153,7 @@ def _witness(study: Study) -> Network:
 
 
 def _gate(study: Study) -> Network:
-    network = load_classifier(study.folder / study.settings["gate"]["file"], str(study.device))
+    network = load_classifier(study.folder / study.settings["gate"]["file"], str(study.device), fold=True)
     return network.targets, network.posterior
 
 

@@ -34,7 +34,7 @@ def gate_report(
     are judged as the network sees them, so the gate in use catches more.
     """
     settings = study.settings["gate"]
-    gate = load_classifier(study.folder / settings["file"], str(study.device)).target("in_domain")
+    gate = load_classifier(study.folder / settings["file"], str(study.device), fold=True).target("in_domain")
 
     def score(images: np.ndarray) -> np.ndarray:
         with torch.no_grad():

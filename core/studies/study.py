@@ -351,7 +351,7 @@ class Study:
         return explainer.run(self, prepared, target, config, progress)
 
     def _classifier(self, file: str) -> Classifier:
-        return self._once(file, lambda: load_classifier(self.folder / file, str(self.device)))
+        return self._once(file, lambda: load_classifier(self.folder / file, str(self.device), fold=True))
 
     def _once(self, key: str, load: Callable[[], T]) -> T:
         """What `load` gives, kept under `key` from the first time on."""

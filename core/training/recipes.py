@@ -104,7 +104,9 @@ def train_exaggerator(
     """
     place = job.place()
     train = source.train("a knob")
-    sibling = load_classifier(Path(training.sibling), str(place)).target(target) if training.sibling else None
+    sibling = None
+    if training.sibling:
+        sibling = load_classifier(Path(training.sibling), str(place), fold=True).target(target)
     trainer = ExaggeratorTrainer(config, training, f, source.images(train), place, sibling)
     outcome = job.run(trainer)
     if is_main():

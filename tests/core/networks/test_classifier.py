@@ -7,7 +7,7 @@ import torch
 
 from core.errors import UserError
 from core.images.frame import resize
-from core.networks.classifier import ARCHITECTURES, fitted, make_classifier
+from core.networks.classifier import ARCHITECTURES, fitted, fold_norms, make_classifier
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -52,3 +52,28 @@ def test_a_gradient_flows_through_the_resampling():
     x = torch.rand(1, 1, 64, 64, requires_grad=True)
     fitted(x, 32).square().sum().backward()
     assert (x.grad != 0).all()
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_folded_normalisation_changes_neither_answers_nor_gradients(architecture):
+    torch.manual_seed(0)
+    net = make_classifier(architecture, 3, 4, width=8)
+    net.train()
+    for _ in range(3):  # means and spreads of its own, so that folding has something to fold
+        net(torch.rand(8, 3, 32, 32) * 2 - 0.7)
+    net.eval().requires_grad_(False)
+
+    def answer() -> tuple[torch.Tensor, torch.Tensor]:
+        x = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1)).requires_grad_()
+        logits = net(x)
+        return logits, torch.autograd.grad(logits.square().sum(), x)[0]
+
+    def norms() -> int:
+        return sum(isinstance(m, torch.nn.BatchNorm2d) for m in net.modules())
+
+    (logits, gradient), many = answer(), norms()
+    fold_norms(net)
+    assert norms() < many / 1.5
+    folded_logits, folded_gradient = answer()
+    torch.testing.assert_close(folded_logits, logits, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(folded_gradient, gradient, rtol=1e-3, atol=1e-5)
