@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from core.commands.bench_memory import dashboard_memory
 from core.commands.bench_panel import median, panel, print_panel
 from core.commands.show import choose_device, print_json
 
@@ -18,7 +19,6 @@ def bench(
     as_json: Annotated[bool, typer.Option("--json", help="Print numbers as JSON.")] = False,
 ) -> None:
     """Time the sweep, upload to first frame, training, and measure memory, on the device there is."""
-    import psutil
     import torch
 
     from core.images.read import read_picture
@@ -64,10 +64,8 @@ def bench(
             }
         )
         results["studies"][study.name]["masks"] = _masks(study, prepared, target, place)
+    results["dashboard_megabytes"] = dashboard_memory(place)
     results["open_and_measure_seconds"] = round(time.perf_counter() - start, 2)
-    results["resident_megabytes"] = round(psutil.Process().memory_info().rss / 2**20)
-    if place == "cuda":
-        results["gpu_peak_megabytes"] = round(torch.cuda.max_memory_allocated() / 2**20)
     if as_json:
         print_json(results)
         return
@@ -86,7 +84,14 @@ def bench(
         masks = numbers["masks"]
         print(f"  FIDO, 300 steps of 8 masks, {masks['infill']:<17} {masks['fido_seconds']:.1f} s")
         print(f"  16 pictures together against one             {masks['sixteen_against_one']:.1f} times the time")
-    print(f"memory with every study open: {results['resident_megabytes']} MB")
+    memory = results["dashboard_megabytes"]
+    if memory is None:
+        print("memory: not measured, this system does not tell a peak")
+    else:
+        where = "GPU memory" if place == "cuda" else "memory"
+        print(f"peak {where} of the dashboard's work")
+        print(f"  every study open, every knob turned          {memory['studies']:.0f} MB")
+        print(f"  and a mask fitted in each                    {memory['masks']:.0f} MB")
 
 
 def _networks(study: Any, prepared: Any, target: str) -> None:

@@ -1,21 +1,16 @@
-"""`contralens bench`, the part about one against one: all maps of a picture, Integrated Gradients alone, memory."""
+"""`contralens bench`, the part about one against one: all maps of a picture, and Integrated Gradients alone."""
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from core.commands.bench_memory import BASELINES, MANY, deepshap_memory
+
 WANTED_RATIO = 1.2  # of our Integrated Gradients' time to captum's
-BASELINES = 32  # of DeepSHAP, as many as the training distribution has
-MANY = 256
 
 
 def median(work: Callable[[], Any], rounds: int, device: str) -> float:
@@ -89,54 +84,6 @@ def against_captum(study: Any, prepared: Any, rounds: int, device: str) -> dict[
     }
 
 
-def deepshap_memory(folder: Path, device: str) -> dict[str, float] | None:
-    """What `measure_memory` finds in a process of its own: in this one, memory once taken hides what is taken again."""
-    root = Path(__file__).resolve().parents[2]
-    paths = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
-    code = (
-        "import json, sys; from core.commands.bench_panel import measure_memory; "
-        "print(json.dumps(measure_memory(*sys.argv[1:])))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(folder.resolve()), device],
-        env=os.environ | {"PYTHONPATH": paths}, stdout=subprocess.PIPE, text=True, check=True,
-    )  # fmt: skip
-    found: dict[str, float] | None = json.loads(done.stdout)
-    return found
-
-
-def measure_memory(study: str, device: str) -> dict[str, float] | None:
-    """By how many megabytes DeepSHAP raises this process's peak over that of one baseline: for one chunk of baselines,
-    for 32 and for many. The baselines are noise, which takes the memory that pictures take.
-
-    study: a name or a folder. None where the system does not tell a process's peak.
-    """
-    import torch
-
-    from core.attributions.deeplift import CHUNK, deeplift
-    from core.attributions.score import Score
-    from core.studies import open_study
-
-    opened = open_study(study, device)
-    score = Score(opened.choice(opened.choices[0]), 0, 1)
-    size = opened.choice_size(opened.choices[0])
-    shape = (opened.channels, size, size)
-    x = torch.rand(1, *shape, device=opened.device)
-
-    def peak(baselines: int) -> float | None:
-        deeplift(score, x, torch.rand(1, baselines, *shape, device=opened.device))
-        return _peak(device)
-
-    before = peak(1)
-    found = {}
-    for name, count in (("one_chunk", CHUNK), ("of_32", BASELINES), ("of_256", MANY)):
-        after = peak(count)
-        if before is None or after is None:
-            return None
-        found[name] = round(after - before, 1)
-    return found | {"chunk": CHUNK}
-
-
 def print_panel(name: str, numbers: dict[str, Any]) -> None:
     """What `panel` found, for people."""
     print(f"{name}: one against one")
@@ -170,15 +117,3 @@ def _seconds(work: Callable[[], Any], device: str) -> float:
     if device == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - start
-
-
-def _peak(device: str) -> float | None:
-    """Megabytes this process has had at most; of the GPU's memory where that is the device."""
-    import torch
-
-    if device == "cuda":
-        return torch.cuda.max_memory_allocated() / 2**20
-    # Not getrusage: its peak is the parent's where that was higher.
-    status = Path("/proc/self/status")
-    lines = status.read_text(encoding="ascii").splitlines() if status.is_file() else []
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), None)

@@ -33,7 +33,7 @@ def references(
     from core.data.packed import packed_images
     from core.data.references import keep_references
     from core.studies import open_study
-    from core.studies.supply import references_file
+    from core.studies.description import references_file
 
     opened = open_study(study)
     if not opened.choices:

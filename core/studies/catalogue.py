@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from core.errors import UserError
-from core.studies.study import Study, StudyInfo, info_of, read_settings
+from core.studies.settings import StudyInfo, info_of, read_settings
+from core.studies.study import Study
 
 
 def checkpoint_folder() -> Path:

@@ -1,13 +1,12 @@
 """A study: a classifier, the data it knows, and the explainers trained for it, read from one folder.
 
-`checkpoints/<study>/study.toml` names the files; weights are loaded when they are first asked for.
+Weights are loaded when they are first asked for.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,79 +17,35 @@ from core.baselines.baseline import Baseline
 from core.classifiers.blackbox import BlackBox, Classifier
 from core.classifiers.gate import GateResult, check
 from core.classifiers.multiclass import MultiClass
-from core.classifiers.packaged import load_packaged, packaged_classes
+from core.classifiers.packaged import load_packaged
 from core.classifiers.store import load_choice, load_classifier
 from core.errors import UserError
 from core.explainers.registry import Progress, find_explainer
 from core.images.digits import prepare_digit
 from core.images.picture import Picture, Prepared
 from core.images.prepare import prepare_chest, prepare_face, prepare_photo
-from core.infills.infill import LEARNED, NAMES, Infill
+from core.infills.infill import NAMES, Infill
 from core.networks.autoencoder import Autoencoder
 from core.networks.exaggerator import Exaggerator
 from core.networks.store import load_autoencoder, load_exaggerator, load_segmenter
 from core.networks.unet import UNet
-from core.studies.lines import classifier_line, exaggerator_line, label
-from core.studies.samples import Sample, read_sample
-from core.studies.settings import StudyInfo, as_variant, info_of, read_settings
-from core.studies.supply import make_baseline, make_infill, references_file
+from core.studies.description import Description
+from core.studies.supply import make_baseline, make_infill
 
 T = TypeVar("T")
 LIKELIEST = 5  # of many classes are answered
 
 
-class Study:
+class Study(Description):
     """Everything one needs to ask about one kind of picture. Safe to share between threads once loaded."""
 
     def __init__(self, folder: Path, device: str = "cpu", variant: str | None = None) -> None:
         """variant: the same study with another of its classifiers. Raises UserError when the folder's study.toml is
         missing or incomplete, and for an unknown variant.
         """
-        self.folder, self.device, self.variant = folder, torch.device(device), variant
-        self.settings = read_settings(folder)
-        self.variants: dict[str, str] = {v["name"]: v["title"] for v in self.settings.get("variant", [])}
-        if variant is not None:
-            self.settings = as_variant(self.settings, variant)
-        study = self.settings["study"]
-        self.name: str = study["name"]
-        self.title: str = study["title"]
-        self.modality: str = study["modality"]
-        self.summary: str = study["summary"]
-        self.size: int = study["size"]
-        self.channels: int = study["channels"]
+        super().__init__(folder, variant)
+        self.device = torch.device(device)
         self._loaded: dict[str, Any] = {}
-
-    @property
-    def info(self) -> StudyInfo:
-        """The study in a line."""
-        return info_of(self.settings)
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """What the classifier answers."""
-        settings = self.settings["classifier"]
-        if "choice" in settings:
-            return self.classes(settings["choice"])
-        return tuple(settings["targets"]) if "targets" in settings else packaged_classes(settings["package"])
-
-    @property
-    def one_of_many(self) -> bool:
-        """Whether the targets are classes of which a picture has one, with probabilities that sum to 1."""
-        return bool({"package", "choice"} & set(self.settings["classifier"]))
-
-    @property
-    def package(self) -> str:
-        """The package the network comes out of; empty where it is the study's own."""
-        return str(self.settings["classifier"].get("package", ""))
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """Questions with several classes of which a picture has exactly one, for one-against-one explanations."""
-        return tuple(c["name"] for c in self.settings.get("choice", []))
-
-    def classes(self, choice: str) -> tuple[str, ...]:
-        """The classes of one choice, in the order of its network's outputs."""
-        return tuple(self._choice(choice)["classes"])
 
     def choice(self, name: str) -> MultiClass:
         """The network of one choice. Raises UserError when the study has none of that name."""
@@ -98,70 +53,9 @@ class Study:
         path = self.folder / entry["file"]
         return self._once(f"choice {name}", lambda: load_choice(path, str(self.device)))
 
-    def choice_size(self, name: str) -> int:
-        """The side of the pictures one choice's network and translator see; the study's where nothing else is said."""
-        return int(self._choice(name).get("size", self.size))
-
     def seen_by(self, choice: str, prepared: Prepared) -> Prepared:
         """A picture at the size of one choice's network."""
         return prepared.at(self.choice_size(choice))
-
-    def _choice(self, name: str) -> dict[str, Any]:
-        for entry in self.settings.get("choice", []):
-            if entry["name"] == name:
-                return entry
-        raise UserError(f"{self.title} has no choice '{name}'; it has: {', '.join(self.choices) or 'none'}.")
-
-    @property
-    def knobs(self) -> tuple[str, ...]:
-        """The targets that have a trained exaggerator."""
-        return tuple(dict.fromkeys(k["target"] for k in self.settings.get("knob", [])))
-
-    @property
-    def oracles(self) -> tuple[str, ...]:
-        """Attributes that separate classifiers read, for the bias checks."""
-        return tuple(o["target"] for o in self.settings.get("oracle", []))
-
-    @property
-    def samples(self) -> tuple[Sample, ...]:
-        """Pictures that come with the installation."""
-        return tuple(Sample(**s) for s in self.settings.get("sample", []))
-
-    @property
-    def card(self) -> str:
-        """The model card, Markdown."""
-        path = self.folder / "card.md"
-        return path.read_text(encoding="utf-8") if path.is_file() else f"*{self.title} has no model card.*"
-
-    @cached_property
-    def metrics(self) -> dict[str, Any]:
-        """What `contralens evaluate` measured for this study, or this variant of it; empty when it has not run."""
-        path = self.folder / "metrics.json"
-        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        return found if self.variant is None else found.get("variants", {}).get(self.variant, {})
-
-    def headline(self, target: str) -> str:
-        """One line of measured quality for a target, or that there is none."""
-        return classifier_line(self.metrics, target)
-
-    def knob_line(self, target: str, head: str | None = None, mode: str = "calibrated") -> str:
-        """One line of what was measured about a knob, by default of its first head, or that nothing was."""
-        return exaggerator_line(self.metrics, target, head or next(iter(self.heads(target)), None), mode)
-
-    @property
-    def references(self) -> dict[str, dict[str, float]]:
-        """Reference predictions of the sample pictures: sample -> target -> probability."""
-        path = self.folder / "references.json"
-        if self.variant is not None:
-            return {}
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-    def sample(self, name: str) -> bytes:
-        """The bytes of a sample picture. Raises UserError for an unknown name."""
-        for sample in self.samples:
-            if sample.name == name:
-                return read_sample(sample)
-        raise UserError(f"There is no sample '{name}'; there is: {', '.join(s.name for s in self.samples)}.")
 
     def prepare(
         self,
@@ -231,17 +125,6 @@ class Study:
                 return self._classifier(oracle["file"]).target(target)
         raise UserError(f"{self.title} has no oracle for '{target}'; it has: {', '.join(self.oracles) or 'none'}.")
 
-    def positive(self, attribute: str) -> str:
-        """What an oracle's 1 means, in a word: 'male', 'PA'."""
-        for oracle in self.settings.get("oracle", []):
-            if oracle["target"] == attribute:
-                return oracle.get("positive", label(attribute))
-        return label(attribute)
-
-    def heads(self, target: str) -> tuple[str, ...]:
-        """The output heads there are checkpoints for; the first is the one that is shown by default."""
-        return tuple(k["head"] for k in self.settings.get("knob", []) if k["target"] == target)
-
     def exaggerator(self, target: str, head: str | None = None) -> Exaggerator:
         """The network behind the knob for one target, with the study's first head or the one asked for."""
         for knob in self.settings.get("knob", []):
@@ -254,35 +137,17 @@ class Study:
             f"Train one with: contralens train exaggerator --study {self.name} --target {target}"
         )
 
-    @property
-    def infills(self) -> tuple[str, ...]:
-        """The ways this study can fill a hole: four that need no training, and those it has checkpoints for."""
-        trained = {i["name"] for i in self.settings.get("infill", [])}
-        return tuple(n for n in NAMES if n not in LEARNED or n in trained)
-
     def infill(self, name: str) -> Infill:
         """One way to fill a hole. Raises UserError for an unknown name or one that was not trained here."""
         if name not in NAMES:
             raise UserError(f"There is no infill '{name}'; choose one of {', '.join(NAMES)}.")
         return self._once(f"infill {name}", lambda: make_infill(self, name))
 
-    @property
-    def baselines(self) -> tuple[str, ...]:
-        """The baselines that can be had here; the training distribution and its nearest sample need `references`."""
-        without = () if references_file(self.folder).is_file() else ("mdts", "expected", "mean")
-        trained = {t["choice"] for t in self.settings.get("translator", [])} >= set(self.choices)
-        return tuple(n for n in BASELINES if n not in without and (n != "ganmex" or trained))
-
     def baseline(self, name: str, choice: str) -> Baseline:
         """What pictures are compared with. Raises UserError for an unknown name or what is not there."""
         if name not in BASELINES:
             raise UserError(f"There is no baseline '{name}'; choose one of {', '.join(BASELINES)}.")
         return self._once(f"baseline {name} {choice}", lambda: make_baseline(self, name, choice))
-
-    @property
-    def outlines(self) -> bool:
-        """Whether organs can be outlined."""
-        return "segmenter" in self.settings
 
     def segmenter(self) -> UNet:
         """The network that outlines organs. Raises UserError when the study has none."""

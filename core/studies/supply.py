@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +23,7 @@ from core.infills.infill import LEARNED, Infill
 from core.infills.learned import AttentionInfill, VaeInfill
 from core.networks.inpainter import Inpainter
 from core.networks.store import load_infill, load_translator
+from core.studies.description import references_file
 
 if TYPE_CHECKING:
     from core.studies.study import Study
@@ -71,11 +71,6 @@ def make_baseline(study: Study, name: str, choice: str) -> Baseline:
     if name == "expected":
         return TrainingDistribution(pictures)
     return MeanBaseline(pictures.float().mean(0) / 255)
-
-
-def references_file(folder: Path) -> Path:
-    """Where a study keeps training pictures of its user's own; never part of a release."""
-    return folder / "references.npz"
 
 
 def _references(study: Study, choice: str) -> tuple[torch.Tensor, torch.Tensor]:

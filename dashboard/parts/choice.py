@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from core.studies.study import Study, StudyInfo
+from core.studies.settings import StudyInfo
+from core.studies.study import Study
 from dashboard.parts import address, studies
 
 ROW = 3  # studies that fit side by side

@@ -9,7 +9,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.images.picture import Picture
-from core.studies.study import Study, StudyInfo
+from core.studies.settings import StudyInfo
+from core.studies.study import Study
 from dashboard.parts import address, studies, upload
 from dashboard.parts.choice import choose_study
 from dashboard.parts.viewer import show_viewer

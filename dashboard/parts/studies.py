@@ -25,7 +25,8 @@ from core.explainers.masking import at_threshold
 from core.explainers.results import Attribution, MaskResult, Sweep
 from core.images.picture import Picture, Prepared
 from core.images.read import read_picture
-from core.studies.study import Study, StudyInfo
+from core.studies.settings import StudyInfo
+from core.studies.study import Study
 from dashboard.parts.jobs import Job
 from dashboard.parts.knob import knob_data
 from dashboard.parts.masks import cell_cost, cell_options

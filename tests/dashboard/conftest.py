@@ -28,7 +28,7 @@ def fake_study(monkeypatch):
 
     from core import studies
     from core.evaluation import audit
-    from core.studies.study import StudyInfo
+    from core.studies.settings import StudyInfo
 
     study = fake.FakeStudy()
     info = StudyInfo(

@@ -13,7 +13,7 @@ import fake  # noqa: E402
 
 from core import studies  # noqa: E402
 from core.evaluation import audit  # noqa: E402
-from core.studies.study import StudyInfo  # noqa: E402
+from core.studies.settings import StudyInfo  # noqa: E402
 
 study = fake.FakeStudy(pause=0.03, metrics=fake.evidence())
 info = StudyInfo(

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.errors import UserError
 from core.studies.catalogue import checkpoint_folder
-from core.studies.study import StudyInfo
+from core.studies.settings import StudyInfo
 from dashboard.parts import studies
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,9 +8,9 @@ import sys
 import pytest
 from toys import CHOICE, TRANSLATOR, write_choice
 
-from core.attributions.deeplift import CHUNK
 from core.commands import bench_panel
-from core.commands.bench_panel import against_captum, deepshap_memory, measure_memory, median, panel, print_panel
+from core.commands.bench_memory import measure_deepshap
+from core.commands.bench_panel import against_captum, median, panel, print_panel
 from core.images.drawn import draw_digit
 from core.images.read import read_picture
 from core.studies import Study
@@ -30,7 +30,7 @@ def prepared(folder):
 @pytest.fixture
 def alone(monkeypatch):
     """No process of its own."""
-    monkeypatch.setattr(bench_panel, "deepshap_memory", lambda folder, device: measure_memory(str(folder), device))
+    monkeypatch.setattr(bench_panel, "deepshap_memory", lambda folder, device: measure_deepshap(str(folder), device))
 
 
 def test_bench(contralens, folder, alone, monkeypatch):
@@ -90,19 +90,3 @@ def test_the_median_leaves_out_the_first_round(monkeypatch):
     seconds = iter([100.0, 3.0, 1.0, 2.0])
     monkeypatch.setattr(bench_panel, "_seconds", lambda work, device: next(seconds))
     assert median(lambda: None, 3, "cpu") == 2
-
-
-# Memory
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="no other system tells a process's peak")
-def test_memory_is_that_of_a_chunk(folder):
-    """One more chunk, and seven more, take less than another chunk would; both measured in a process of their own."""
-    found = deepshap_memory(folder, "cpu")
-    assert found["chunk"] == CHUNK < 32
-    assert 0 < found["one_chunk"] <= found["of_32"] <= found["of_256"] < 2 * found["one_chunk"] + 4
-
-
-def test_a_system_that_tells_no_peak(folder, monkeypatch):
-    monkeypatch.setattr(bench_panel, "_peak", lambda device: None)
-    assert measure_memory(str(folder), "cpu") is None

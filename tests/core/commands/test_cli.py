@@ -464,7 +464,7 @@ def test_bench(contralens):
         "training_images_per_second",
     ):
         assert toy[name] > 0, name
-    assert numbers["resident_megabytes"] > 50
+    assert numbers["dashboard_megabytes"] is None or numbers["dashboard_megabytes"]["studies"] > 50
 
 
 def test_bench_of_a_study_without_a_sample(contralens, tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ from core.explainers.results import Attribution
 from core.images.frame import resize
 from core.images.picture import Prepared
 from core.studies import Study, list_studies, open_study
-from core.studies.study import read_settings
+from core.studies.settings import read_settings
 
 X = torch.rand(2, 1, 28, 28, generator=torch.Generator().manual_seed(1))
 

@@ -11,7 +11,8 @@ import torch
 
 from core.evaluation.compatibility import rank_correlation
 from core.infills.infill import fill
-from core.studies.study import Study, read_settings
+from core.studies.settings import read_settings
+from core.studies.study import Study
 
 ONE = ("witness", "gate", "segmenter", "autoencoder")  # tables of one file
 

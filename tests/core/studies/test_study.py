@@ -15,7 +15,8 @@ from core.errors import UserError
 from core.images.picture import Picture
 from core.studies.lines import label
 from core.studies.samples import Sample, read_sample
-from core.studies.study import Study, read_settings
+from core.studies.settings import read_settings
+from core.studies.study import Study
 
 
 @pytest.fixture
