@@ -32,7 +32,7 @@ def audit(
     aligned: Annotated[
         bool, typer.Option("--aligned", help="The pictures already have the training frame: look for no faces.")
     ] = False,
-    engine: Annotated[str, typer.Option(help="local, or ray (pip install contralens[cluster]).")] = "local",
+    engine: Annotated[str, typer.Option(help='local, or ray (pip install "contralens\\[cluster]").')] = "local",
     address: Annotated[
         str | None, typer.Option(help="Of a Ray cluster; without one, Ray runs on this machine.")
     ] = None,

@@ -46,7 +46,9 @@ def evaluate(
     cache: Annotated[Path | None, typer.Option(help="Where decoded pictures are kept; default: inside --out.")] = None,
     engine: Annotated[
         str,
-        typer.Option(help="local, or ray (pip install contralens[cluster]): where the pass over all pictures runs."),
+        typer.Option(
+            help='local, or ray (pip install "contralens\\[cluster]"): where the pass over all pictures runs.'
+        ),
     ] = "local",
     address: Annotated[
         str | None, typer.Option(help="Of a Ray cluster; without one, Ray runs on this machine.")
