@@ -21,6 +21,7 @@ from core.commands import (
     studies,
     train,
 )
+from core.commands.allocator import keep_freed_memory
 from core.commands.serve import serve
 from core.errors import UserError
 
@@ -56,6 +57,7 @@ def dashboard(
 
 def main() -> None:
     """Entry point of the console script."""
+    keep_freed_memory()
     try:
         code = app(standalone_mode=False)  # click hands back the code of an Exit, and 130 after Ctrl-C
     except UserError as fault:
