@@ -16,8 +16,8 @@ MANY = 256
 
 
 def dashboard_memory(device: str) -> dict[str, float] | None:
-    """What `measure_dashboard` finds in a process of its own."""
-    return _elsewhere("measure_dashboard", device)
+    """What `measure_dashboard` finds in a process of its own, in which the page's libraries are loaded as well."""
+    return _elsewhere("measure_dashboard", device, loaded="streamlit.web.cli, plotly.graph_objects")
 
 
 def deepshap_memory(folder: Path, device: str) -> dict[str, float] | None:
@@ -25,11 +25,11 @@ def deepshap_memory(folder: Path, device: str) -> dict[str, float] | None:
     return _elsewhere("measure_deepshap", str(folder.resolve()), device)
 
 
-def _elsewhere(function: str, *arguments: str) -> dict[str, float] | None:
+def _elsewhere(function: str, *arguments: str, loaded: str = "sys") -> dict[str, float] | None:
     root = Path(__file__).resolve().parents[2]
     paths = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
     code = (
-        f"import json, sys; from core.commands.bench_memory import {function}; "
+        f"import json, sys, {loaded}; from core.commands.bench_memory import {function}; "
         f"print(json.dumps({function}(*sys.argv[1:])))"
     )
     done = subprocess.run(
@@ -42,13 +42,10 @@ def _elsewhere(function: str, *arguments: str) -> dict[str, float] | None:
 
 def measure_dashboard(device: str) -> dict[str, float] | None:
     """Megabytes at most of a process that does what the dashboard does with every study that has knobs: its sample is
-    read, let through the gate and answered, and every knob is swept; then FIDO fits one mask. The web server's own
-    libraries are loaded as well. `studies`: without the mask; `masks`: with it. Of the GPU's memory where that is the
-    device. None where the system does not tell a process's peak.
+    read, let through the gate and answered, and every knob is swept; then FIDO fits one mask. `studies`: without the
+    mask; `masks`: with it. Of the GPU's memory where that is the device. None where the system does not tell a
+    process's peak.
     """
-    import plotly.graph_objects  # noqa: F401
-    import streamlit.web.cli  # noqa: F401
-
     from core.images.read import read_picture
     from core.studies import Study, list_studies, open_study
 

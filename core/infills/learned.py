@@ -41,8 +41,8 @@ class AttentionInfill:
         return _each(x, mask, self.network)
 
 
-# A pass on a CPU takes 12 pictures of 64 pixels, 3 of 128: beyond, features no longer fit a core's cache and each picture
-# takes longer, at 128 pixels twice as long.
+# A pass on a CPU takes 12 pictures of 64 pixels or 3 of 128: beyond, features no longer fit a core's cache and each
+# picture takes longer, at 128 pixels twice as long.
 CPU_PIXELS = 12 * 64 * 64
 
 
