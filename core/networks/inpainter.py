@@ -2,8 +2,7 @@
 
 Yu et al., "Generative Image Inpainting with Contextual Attention", CVPR 2018: dilated convolutions see far, and
 attention copies features of visible patches into the hole. Against the published net: one stage instead of two
-and narrow, for 64 to 128 pixels; patches that touch the hole are excluded from the attention (there they keep a
-logit of 0 and with it a share of the softmax); size-general. Visible pixels pass through bit for bit.
+and narrow, for 64 to 128 pixels; size-general. Visible pixels pass through bit for bit.
 """
 
 from __future__ import annotations
@@ -13,6 +12,8 @@ from dataclasses import asdict, dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from core.networks.attention import contextual_attention
 
 
 @dataclass(frozen=True)
@@ -88,39 +89,6 @@ class Inpainter(nn.Module):
         h = self.up1(torch.cat([_twice(h), half], 1))
         h = self.up2(torch.cat([_twice(h), full], 1))
         return (self.out(h) * 0.5 + 0.5).clamp(0, 1)
-
-
-def contextual_attention(features: Tensor, hole: Tensor, *, sharpness: float = 10.0) -> Tensor:
-    """Hole features rebuilt from the visible patches they resemble most.
-
-    features: [N, D, h, w]; hole: [N, 1, h, w], 1 where anything is hidden -> [N, D, h, w], equal to `features`
-    where the hole is 0. Cosine similarity of 3x3 patches, summed along both raster diagonals (neighbours should
-    copy from neighbours), softmax over patches that do not touch the hole. A picture without any such patch keeps
-    its features. Source: Yu et al., CVPR 2018, section 4.
-    """
-    height, width = features.shape[2:]
-    places = height * width
-    patches = F.unfold(features, 3, padding=1)  # [N, 9D, L]
-    unit = F.normalize(patches, dim=1, eps=1e-4)
-    score = unit.transpose(1, 2) @ unit  # [N, L query, L key]
-    score = _fuse(_fuse(score, height, width), width, height)
-    clear = F.max_pool2d(hole, 3, 1, 1).flatten(1) < 0.5  # [N, L] keys whose whole patch is visible
-    any_clear = clear.any(1)
-    blocked = (~clear & any_clear[:, None])[:, None]
-    weight = torch.softmax((sharpness * score).masked_fill(blocked, float("-inf")), 2)
-    rebuilt = F.fold(patches @ weight.transpose(1, 2), (height, width), 3, padding=1)
-    count = F.fold(patches.new_ones(1, 9, places), (height, width), 3, padding=1)
-    inside = (hole > 0.5) & any_clear[:, None, None, None]
-    return torch.where(inside, rebuilt / count, features)
-
-
-def _fuse(score: Tensor, height: int, width: int) -> Tensor:
-    """Add to every (query, key) the scores of its two neighbours on the diagonal, then swap the raster order."""
-    n, places, _ = score.shape
-    padded = F.pad(score, (1, 1, 1, 1))
-    score = (padded[:, :-2, :-2] + score + padded[:, 2:, 2:]) / 3
-    score = score.view(n, height, width, height, width).permute(0, 2, 1, 4, 3)
-    return score.reshape(n, places, places)
 
 
 def _twice(x: Tensor) -> Tensor:
