@@ -14,6 +14,7 @@ from core.classifiers.multiclass import OneClass
 from core.errors import UserError
 from core.explainers.registry import Subject
 from core.explainers.results import MaskResult, Provenance
+from core.explainers.words import percent
 from core.images.picture import Prepared
 from core.infills.infill import Infill, fill
 
@@ -145,9 +146,9 @@ def at_threshold(
         vacuous = float((says(f, filled[0]) == result.answer).float().mean()) >= 0.5
     said = _sentence(result, mean, area, threshold, succeeded, given)
     if succeeded and vacuous and area:
-        said += f"; but with nothing shown the fill alone gives this answer too ({blank:.2f}): it says little"
+        said += f"; but with nothing shown the fill alone gives this answer too ({percent(blank)}): it says little"
     elif succeeded and blank is not None and area:
-        said += f"; with nothing shown the fill alone gives {blank:.2f}"
+        said += f"; with nothing shown the fill alone gives {percent(blank)}"
     return replace(
         result, blank=blank, threshold=threshold, area=area, succeeded=succeeded, after=after[0].cpu().numpy(),
         fills=fills[0].cpu().numpy(),
@@ -157,18 +158,18 @@ def at_threshold(
 
 def _sentence(result: MaskResult, mean: float, area: float, threshold: float, succeeded: bool, given: bool) -> str:
     """What came of it, in words."""
-    moved = f"takes f from {result.query:.2f} to {mean:.2f}"
-    share = f"{area:.1%} of the picture"
+    moved = f"takes the classifier from {percent(result.query)} to {percent(mean)}"
+    share = f"{percent(area)} of the picture"
     if area == 0 and not (result.kind == SUFFICIENT and succeeded):
         return f"finished without a region: {_why_empty(result, threshold)}"
     if result.kind == DESTROYING:
         if not given:
-            return f"finished, but there is nothing to destroy, f does not give this answer: hiding {share} {moved}"
+            return f"finished, but the answer is not given, so there is nothing to destroy: hiding {share} {moved}"
         if succeeded:
             return f"finished: hiding {share} {moved} and flips the answer"
         return f"finished, but the answer stands: hiding {share} {moved}"
     if area == 0:
-        return "finished without a region: f gives this answer even with everything filled in"
+        return "finished without a region: the classifier gives this answer even with everything filled in"
     if succeeded:
         return f"finished: {share} alone suffices for the answer: filling the rest {moved}"
     return f"finished, but {share} alone does not suffice: filling the rest {moved}"
@@ -179,6 +180,6 @@ def _why_empty(result: MaskResult, threshold: float) -> str:
     if float(result.mask.max()) > 0.5 or "sparsity" not in result.settings:
         return f"nothing in the mask lies above {threshold:g}; its greatest value is {float(result.mask.max()):.2f}"
     return (
-        f"no region is worth to f ({result.query:.2f}) what it costs; a smaller sparsity than "
+        f"no region is worth to the classifier ({percent(result.query)}) what it costs; a smaller sparsity than "
         f"{result.settings['sparsity']:g} allows a larger one"
     )

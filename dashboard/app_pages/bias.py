@@ -7,12 +7,12 @@ from core.errors import UserError
 from core.evaluation.audit import MAIN
 from core.evaluation.audit_files import verdict
 from core.evaluation.published import confounding_line
+from core.explainers.words import percent
 from core.studies.lines import label
 from core.studies.study import Study
 from dashboard.parts import address, bias, cohort, studies, upload
 from dashboard.parts.choice import has_oracle
 from dashboard.parts.opening import choose_in_bar, picture_of
-from dashboard.parts.words import percent
 
 VIEWS = {"picture": "This picture", "measured": "What was measured", "cohort": "Your own cohort"}
 PURPOSE = (

@@ -3,13 +3,13 @@
 import streamlit as st
 
 from core.errors import UserError
+from core.explainers.words import percent
 from core.studies.lines import label
 from core.studies.study import Study
 from dashboard.parts import address, export, studies, upload
 from dashboard.parts.choice import has_knob
 from dashboard.parts.knob import nearest_frame, show_knob
 from dashboard.parts.opening import open_picture
-from dashboard.parts.words import percent
 
 MODES = {"calibrated": "Calibrated", "direct": "As trained"}
 MODE_HELP = (

@@ -5,6 +5,7 @@ import streamlit as st
 from core.errors import UserError
 from core.explainers.presets import PRESETS
 from core.explainers.results import MaskResult
+from core.explainers.words import percent
 from core.infills.infill import TITLES
 from core.studies.lines import label
 from core.studies.study import Study
@@ -14,7 +15,7 @@ from dashboard.parts.jobs import Job, State
 from dashboard.parts.mask_table import measured
 from dashboard.parts.masks import ROWS, cell_cost, cell_name, cell_of, detail_data, grid_data, show_masks
 from dashboard.parts.opening import open_picture
-from dashboard.parts.words import duration, percent
+from dashboard.parts.words import duration
 
 SPEEDS = {"quick": "Quick", "paper": "As published"}
 SPEED_HELP = (

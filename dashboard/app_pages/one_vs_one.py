@@ -9,13 +9,13 @@ from core.baselines.baseline import NAMES
 from core.baselines.baseline import TITLES as BASELINE_TITLES
 from core.errors import UserError
 from core.explainers.map_figure import map_picture, shared_limit, tensor_picture
+from core.explainers.words import percent
 from core.studies.lines import label
 from core.studies.study import Study
 from dashboard.parts import address, studies, trust, upload
 from dashboard.parts.choice import has_choice
 from dashboard.parts.opening import open_picture
 from dashboard.parts.panel import panel_data, residual_note, show_panel
-from dashboard.parts.words import percent
 
 MODES = {"compare": "Compare explainers", "mistake": "Debug a mistake"}
 SCORES = {"contrast": "this class minus the other", "own": "this class alone"}

@@ -16,12 +16,12 @@ from core.explainers.masking import SUFFICIENT
 from core.explainers.presets import preset
 from core.explainers.render import to_bytes
 from core.explainers.results import MaskResult
+from core.explainers.words import percent
 from core.images.frame import resize
 from core.images.picture import Prepared
 from core.infills.infill import TITLES
 from core.studies.lines import label
 from dashboard.parts.knob import component_sources
-from dashboard.parts.words import percent
 
 VIEW = 512  # longest side of the picture in the browser
 

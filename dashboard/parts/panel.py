@@ -15,8 +15,8 @@ from core.attributions.methods import METHODS
 from core.baselines.baseline import TITLES
 from core.explainers.map_figure import DIVERGING, coded, shared_limit, tensor_pixels
 from core.explainers.results import Attribution
+from core.explainers.words import percent
 from dashboard.parts.knob import component_sources
-from dashboard.parts.words import percent
 
 COLUMNS = ("ig", "deeplift", "occlusion", "deepshap", "eg")
 ABOUT = {

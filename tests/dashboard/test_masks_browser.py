@@ -104,7 +104,9 @@ def test_a_finished_cell_is_shown_large(masks):
     masks.wait_for_timeout(300)
     assert masks.locator(f'{cell("bbmp|ca")}[aria-current="true"]').count() == 1
     assert masks.locator(".cell.on").count() == 1
-    assert says(masks, "stop").startswith("Finished: hiding 12.4% of the picture takes f from 0.22 to")
+    assert says(masks, "stop").startswith(
+        "Finished: hiding 12\u00a0% of the picture takes the classifier from 22\u00a0% to"
+    )
     assert "the region filled in, 4 samples" in says(masks, "fills")
     assert min(greys(masks, f"{LARGE}, .samples canvas")) > 20
     assert masks.locator(".trace path").count() == 2

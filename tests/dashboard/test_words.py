@@ -5,7 +5,8 @@ from dataclasses import replace
 import fake
 import pytest
 
-from dashboard.parts.words import percent, sentence
+from core.explainers.words import percent
+from dashboard.parts.words import sentence
 
 
 def plain(text: str) -> str:

@@ -184,51 +184,53 @@ def stop(mask, kind, **more) -> str:
 
 def test_destroyed():
     said = stop(window_mask(), DESTROYING)
-    assert said.startswith("finished: hiding 6.2% of the picture takes f from 1.00 to 0.0")
+    assert said.startswith("finished: hiding 6.2\u00a0% of the picture takes the classifier from 100.0\u00a0% to ")
     assert said.endswith("and flips the answer")
 
 
 def test_not_destroyed():
     said = stop(window_mask(0, 1), DESTROYING)
-    assert said == "finished, but the answer stands: hiding 93.8% of the picture takes f from 1.00 to 1.00"
+    assert said.startswith(
+        "finished, but the answer stands: hiding 94\u00a0% of the picture takes the classifier from 100.0"
+    )
 
 
 def test_destroyed_without_a_region():
     said = stop(window_mask(0, 0), DESTROYING)
-    assert said.startswith("finished without a region: no region is worth to f (1.00)")
+    assert said.startswith("finished without a region: no region is worth to the classifier (100.0\u00a0%)")
     assert "a smaller sparsity than 10 allows a larger one" in said
 
 
 def test_sufficient():
     said = stop(window_mask(), SUFFICIENT)
     assert said == (
-        "finished: 6.2% of the picture alone suffices for the answer: filling the rest takes f from 1.00 to 1.00; with "
-        "nothing shown the fill alone gives 0.00"
+        "finished: 6.2\u00a0% of the picture alone suffices for the answer: filling the rest takes the classifier from "
+        "100.0\u00a0% to 100.0\u00a0%; with nothing shown the fill alone gives 0.2\u00a0%"
     )
 
 
 def test_sufficient_but_so_is_nothing_at_all():
     said = stop(window_mask(), SUFFICIENT, f=WindowBox(threshold=0.1))
-    assert said.startswith("finished: 6.2% of the picture alone suffices")
-    assert said.endswith("; but with nothing shown the fill alone gives this answer too (0.98): it says little")
+    assert said.startswith("finished: 6.2\u00a0% of the picture alone suffices")
+    assert said.endswith("; but with nothing shown the fill alone gives this answer too (98\u00a0%): it says little")
 
 
 def test_not_sufficient():
     said = stop(window_mask(0, 1), SUFFICIENT)
     assert said.startswith(
-        "finished, but 93.8% of the picture alone does not suffice: filling the rest takes f from 1.00 to 0.0"
+        "finished, but 94\u00a0% of the picture alone does not suffice: filling the rest takes the classifier from "
     )
 
 
 def test_not_sufficient_without_a_region():
     said = stop(window_mask(0, 0), SUFFICIENT)
-    assert said.startswith("finished without a region: no region is worth to f (1.00)")
+    assert said.startswith("finished without a region: no region is worth to the classifier (100.0\u00a0%)")
     assert "smaller sparsity" in said
 
 
 def test_sufficient_without_a_region():
     said = stop(window_mask(0, 0), SUFFICIENT, f=WindowBox(threshold=0.1))
-    assert said == "finished without a region: f gives this answer even with everything filled in"
+    assert said == "finished without a region: the classifier gives this answer even with everything filled in"
 
 
 # JSON

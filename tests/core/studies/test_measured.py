@@ -44,7 +44,9 @@ def test_the_in_painter_beats_what_needs_no_training(name):
     assert all(i["visible_change"] == 0 for i in (own, *infills.values()))
 
 
-@pytest.mark.parametrize(("name", "target"), [("chest-xray", "Cardiomegaly"), ("faces", "Smiling"), ("faces-64", "Smiling")])
+@pytest.mark.parametrize(
+    ("name", "target"), [("chest-xray", "Cardiomegaly"), ("faces", "Smiling"), ("faces-64", "Smiling")]
+)
 def test_masks_do_more_than_random_regions(name, target):
     report = _metrics(name)["masks"][target]
     assert report["n"] >= 100
