@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from core.evaluation import summary_ablation, summary_bias, summary_maps
-from core.evaluation.tables import interval, share, table
+from core.evaluation.tables import distance, interval, share, table
 
 
 def summary(metrics: dict[str, Any], level: int = 2) -> str:
@@ -103,7 +103,9 @@ def _frechet(metrics: dict[str, Any]) -> str:
             if "frechet" in report:
                 r = report["frechet"]
                 name = r["features"]
-                rows.append([target, head, *(str(r[g]) for g in ("present", "absent", "overall", "real_halves"))])
+                rows.append(
+                    [target, head, *(distance(r.get(g)) for g in ("present", "absent", "overall", "real_halves"))]
+                )
     if not rows:
         return ""
     return table([f"FD ({name})", "head", "present", "absent", "overall", "two halves of the real"], rows)

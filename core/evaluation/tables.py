@@ -19,6 +19,11 @@ def share(part: dict[str, Any]) -> str:
     return f"{part['value']:.1%} ({part['low']:.1%} to {part['high']:.1%})"
 
 
+def distance(value: float | None) -> str:
+    """A Fréchet distance, or '-' where a group had too few pictures for one."""
+    return "-" if value is None else f"{value:g}"
+
+
 def table(header: list[str], rows: list[list[str]]) -> str:
     """A Markdown table."""
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]

@@ -19,6 +19,16 @@ def metrics(**more):
     return {"study": "toy", "classifier": {"targets": {"Large": QUALITY}}} | more
 
 
+def test_a_distance_that_could_not_be_taken_is_a_dash():
+    report = {
+        "direct": {"error": NUMBER},
+        "closeness": NUMBER,
+        "frechet": {"present": None, "absent": 1.25, "overall": 3.0},
+    }
+    text = summary(metrics(rivals={"Large": {"n": 9, "methods": {"xgem": report}}}))
+    assert "| Large | xgem | 9 | - | 1.25 | 3 |" in text
+
+
 def test_every_part_has_a_heading():
     text = summary(
         metrics(identity={"Large": {"n": 3, "accuracy": NUMBER, "mean_distance": 0.1, "false_matches": NUMBER}})
