@@ -145,7 +145,7 @@ def at_threshold(
         blank = float(answers.mean())
         vacuous = float((says(f, filled[0]) == result.answer).float().mean()) >= 0.5
     said = _sentence(result, mean, area, threshold, succeeded, given)
-    if succeeded and vacuous and area:
+    if succeeded and vacuous and blank is not None and area:
         said += f"; but with nothing shown the fill alone gives this answer too ({percent(blank)}): it says little"
     elif succeeded and blank is not None and area:
         said += f"; with nothing shown the fill alone gives {percent(blank)}"
