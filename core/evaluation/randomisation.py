@@ -23,6 +23,7 @@ def layers_downwards(network: nn.Module) -> list[str]:
     return names[::-1]
 
 
+@torch.no_grad()
 def redraw(module: nn.Module, generator: torch.Generator) -> None:
     """New weights with the old ones' mean and spread, so that activations stay in range; biases likewise."""
     for parameter in module.parameters(recurse=False):
