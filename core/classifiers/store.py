@@ -40,7 +40,7 @@ def load_choice(path: Path, device: str = "cpu") -> MultiClass:
     """A classifier trained with exclusive targets, as one network of many classes; its temperature is folded into the
     last layer. Raises UserError when the file is not one of ours.
     """
-    model = load_classifier(path)
+    model = load_classifier(path)  # not folded: its layers are redrawn one by one to check maps (core.evaluation)
     last = model.net.get_submodule("fc" if hasattr(model.net, "fc") else "classifier")
     assert isinstance(last, torch.nn.Linear)
     last.weight.div_(model.temperature[:, None])

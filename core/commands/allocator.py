@@ -11,8 +11,8 @@ def keep_freed_memory() -> bool:
     """Let glibc's malloc, out of which PyTorch takes its tensors on a CPU, keep what was freed. True where it listens.
 
     By default a large tensor is mapped anew each time, and the kernel has to find and clear its pages one fault after
-    the other: gradients of MobileNetV2 for 128 pictures of 128 pixels took 14 ms a picture so, and 6 ms with this.
-    The price is that the process stays as large as it once was, which suits commands and not the dashboard.
+    the other: for the gradients of a hundred pictures of 128 pixels that is longer than computing them. The price is
+    that the process stays as large as it once was, which suits commands and not the dashboard, whose batches are small.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

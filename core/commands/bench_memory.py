@@ -17,7 +17,7 @@ MANY = 256
 
 def dashboard_memory(device: str) -> dict[str, float] | None:
     """What `measure_dashboard` finds in a process of its own, in which the page's libraries are loaded as well."""
-    return _elsewhere("measure_dashboard", device, loaded="streamlit.web.cli, plotly.graph_objects")
+    return _elsewhere("measure_dashboard", device, first="import streamlit.web.cli, plotly.graph_objects")
 
 
 def deepshap_memory(folder: Path, device: str) -> dict[str, float] | None:
@@ -25,11 +25,11 @@ def deepshap_memory(folder: Path, device: str) -> dict[str, float] | None:
     return _elsewhere("measure_deepshap", str(folder.resolve()), device)
 
 
-def _elsewhere(function: str, *arguments: str, loaded: str = "sys") -> dict[str, float] | None:
+def _elsewhere(function: str, *arguments: str, first: str = "") -> dict[str, float] | None:
     root = Path(__file__).resolve().parents[2]
     paths = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
     code = (
-        f"import json, sys, {loaded}; from core.commands.bench_memory import {function}; "
+        f"{first}\nimport json, sys; from core.commands.bench_memory import {function}; "
         f"print(json.dumps({function}(*sys.argv[1:])))"
     )
     done = subprocess.run(
@@ -47,25 +47,24 @@ def measure_dashboard(device: str) -> dict[str, float] | None:
     process's peak.
     """
     from core.images.read import read_picture
-    from core.studies import Study, list_studies, open_study
+    from core.studies import list_studies, open_study
 
     opened = [open_study(info.name, device) for info in list_studies()]
     kept: list[Any] = []  # a session keeps the sweep it shows, and the cache some more
 
-    def ready(study: Study) -> Any:
+    shown = []
+    for study in opened:
+        if not study.knobs or not study.samples:
+            continue
         picture = read_picture(study.sample(study.samples[0].name))
         prepared = study.prepare(picture)
         study.gate(prepared, picture)
         study.predict(prepared)
-        return prepared
-
-    turned = [study for study in opened if study.knobs and study.samples]
-    for study in turned:
-        prepared = ready(study)
+        shown.append((study, prepared))
         kept += [study.explain("exaggeration", prepared, target=t, mode="calibrated") for t in study.knobs]
     after_sweeps = peak(device)
-    for study in turned:
-        study.explain("fido", ready(study), target=study.knobs[0], infill=study.infills[-1], steps=5)
+    for study, prepared in shown:
+        study.explain("fido", prepared, target=study.knobs[0], infill=study.infills[-1], steps=5)
     after_masks = peak(device)
     if after_sweeps is None or after_masks is None:
         return None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from core.evaluation import summary_ablation, summary_bias, summary_maps
-from core.evaluation.tables import distance, interval, share, table
+from core.evaluation.tables import interval, plain, share, table
 
 
 def summary(metrics: dict[str, Any], level: int = 2) -> str:
@@ -104,7 +104,7 @@ def _frechet(metrics: dict[str, Any]) -> str:
                 r = report["frechet"]
                 name = r["features"]
                 rows.append(
-                    [target, head, *(distance(r.get(g)) for g in ("present", "absent", "overall", "real_halves"))]
+                    [target, head, *(plain(r.get(g), "g") for g in ("present", "absent", "overall", "real_halves"))]
                 )
     if not rows:
         return ""

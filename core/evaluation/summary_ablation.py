@@ -6,7 +6,7 @@ import csv
 import io
 from typing import Any
 
-from core.evaluation.tables import table
+from core.evaluation.tables import plain, table
 
 WEIGHTS = ("gan", "f", "rec")  # lambda_cGAN, lambda_f and lambda_rec of Singla et al., ICLR 2020, Eq. 9
 _DISTANCES = ("present", "absent", "overall")
@@ -68,7 +68,7 @@ def markdown(ablation: dict[str, Any], target: str) -> str:
             lines.append(line + [reason] + ["-"] * (len(header) - len(line) - 1))
             continue
         distances = row["frechet"] or {}
-        line += [str(row["steps"]), *(_plain(_number(distances.get(d)), ".2f") for d in _DISTANCES)]
+        line += [str(row["steps"]), *(plain(_number(distances.get(d)), ".2f") for d in _DISTANCES)]
         line += [_value(row, "closeness", ".1%"), *[_value(row, "same_person", ".1%")] * faces]
         line += [_value(row, "error", ".3f"), _value(row, "top", ".1%"), _value(row, "bottom", ".1%")]
         lines.append([*line, _value(row, "witness_ratio", ".2f")])
@@ -104,8 +104,4 @@ def _number(part: Any) -> float | None:
 
 
 def _value(row: dict[str, Any], name: str, style: str) -> str:
-    return _plain(_number(row[name]), style)
-
-
-def _plain(value: float | None, style: str) -> str:
-    return "-" if value is None else format(value, style)
+    return plain(_number(row[name]), style)

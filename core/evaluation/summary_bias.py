@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.evaluation.audit_files import audit_rows
-from core.evaluation.tables import distance, interval, share, table
+from core.evaluation.tables import interval, plain, share, table
 
 SIZES = {"ctr": "cardiothoracic ratio", "area": "heart area / chest width²"}
 
@@ -97,7 +97,7 @@ def rivals(metrics: dict[str, Any]) -> str:
     for target, report in metrics.get("rivals", {}).items():
         for head, r in report["methods"].items():
             frechet, direct = r.get("frechet", {}), r["direct"]
-            distances = [distance(frechet.get(group)) for group in ("present", "absent", "overall")]
+            distances = [plain(frechet.get(group), "g") for group in ("present", "absent", "overall")]
             same = share(r["identity"]["accuracy"]) if "identity" in r else "-"
             follows = interval(direct["witness_ratio"], 2) if "witness_ratio" in direct else "-"
             rows.append(

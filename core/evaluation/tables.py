@@ -19,9 +19,9 @@ def share(part: dict[str, Any]) -> str:
     return f"{part['value']:.1%} ({part['low']:.1%} to {part['high']:.1%})"
 
 
-def distance(value: float | None) -> str:
-    """A Fréchet distance, or '-' where a group had too few pictures for one."""
-    return "-" if value is None else f"{value:g}"
+def plain(value: float | None, style: str) -> str:
+    """A number without an interval, or '-' where there is none."""
+    return "-" if value is None else format(value, style)
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:

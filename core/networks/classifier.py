@@ -72,8 +72,7 @@ def make_classifier(architecture: str, channels: int, outputs: int, width: int) 
 
 def fold_norms(net: nn.Module) -> None:
     """Batch normalisation that follows a convolution becomes part of it, in place; for networks of `make_classifier`
-    in eval mode. The answers stay the same to rounding, the layers are about a third fewer and a gradient of
-    MobileNetV2's takes half the time on a CPU.
+    in eval mode. The answers stay the same to rounding, and both they and their gradients take less time.
     """
     for parent in list(net.modules()):
         # In all three architectures whatever follows a convolution among its siblings also receives its output.

@@ -5,28 +5,11 @@ from dataclasses import replace
 import fake
 import pytest
 
-from core.explainers.words import percent
 from dashboard.parts.words import sentence
 
 
 def plain(text: str) -> str:
     return text.replace("\u00a0", " ")
-
-
-@pytest.mark.parametrize(
-    ("p", "text"),
-    [
-        (0, "0 %"),
-        (0.004, "0.4 %"),
-        (0.0994, "9.9 %"),
-        (0.0996, "10 %"),
-        (0.93, "93 %"),
-        (0.996, "99.6 %"),
-        (1, "100 %"),
-    ],
-)
-def test_percent_keeps_what_rounding_would_hide(p, text):
-    assert plain(percent(p)) == text
 
 
 def test_the_original_is_called_so():
