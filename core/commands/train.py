@@ -88,6 +88,9 @@ def exaggerator(
     sibling: Annotated[
         Path | None, typer.Option(help="A robust classifier of the same target that the change must persuade too.")
     ] = None,
+    recogniser: Annotated[
+        Path | None, typer.Option(help="A classifier of persons; the change should leave its features where they are.")
+    ] = None,
     compile: Annotated[bool, typer.Option("--compile", help="torch.compile the generator.")] = False,
 ) -> None:
     """Train Progressive Exaggeration for one target of a study's classifier."""
@@ -118,6 +121,7 @@ def exaggerator(
     settings = request.settings(
         ExaggeratorTraining, options, batch=batch, flip=request.flip, compile=compile,
         init=str(init) if init else None, sibling=str(sibling) if sibling else None,
+        recogniser=str(recogniser) if recogniser else None,
     )  # fmt: skip
     outcome = request.train(train_exaggerator, request.source, f, shape, settings, target=target)
     print_outcome(outcome, request.out / "exaggerator.safetensors")

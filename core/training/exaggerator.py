@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from core.classifiers.blackbox import BlackBox
+from core.classifiers.blackbox import BlackBox, Classifier
 from core.networks.critic import OrdinalCritic, critic_hinge, generator_hinge
 from core.networks.exaggerator import Change, Exaggerator, ExaggeratorConfig, bin_of, condition_of
 from core.networks.store import load_exaggerator
 from core.training.augment import EXPECTATION_VIEW, diff_augment, random_view
 from core.training.loop import EMA, average_gradients, world
+from core.training.losses import compatibility, likeness_loss, moved_as_far, total_variation
 from core.training.sheet import save_sheet
 from core.training.state import Resumable
 
@@ -55,35 +55,9 @@ class ExaggeratorTraining:
     init: str | None = None  # an exaggerator to take weights over from where the shapes agree
     sibling: str | None = None  # a robust classifier that f's changes should persuade as well
     sibling_f: float = 2.0  # its compatibility's weight
+    recogniser: str | None = None  # a classifier of persons whose features the change should leave where they are
+    identity: float = 1.0  # the weight of that
     seed: int = 0
-
-
-def compatibility(logit: Tensor, target: Tensor) -> Tensor:
-    """KL(target || sigmoid(logit)) between Bernoulli laws, mean over the batch (the paper's L_f, target first).
-
-    Soft-target cross-entropy minus the target's entropy: never negative, 0 where f answers what was asked.
-    """
-    cross = F.binary_cross_entropy_with_logits(logit, target, reduction="none")
-    entropy = -(torch.xlogy(target, target) + torch.xlogy(1 - target, 1 - target))
-    return (cross - entropy).mean()
-
-
-def moved_as_far(logit: Tensor, p: Tensor, target: Tensor, margin: float) -> Tensor:
-    """[N] probabilities a second classifier should give when it follows f from p to target.
-
-    logit: its log-odds for the query. It is asked for the same step in log-odds from where it stands, because two
-    classifiers that disagree about a picture can still agree about what changes it.
-    """
-    low, high = margin, 1 - margin
-    step = torch.logit(target.clamp(low, high)) - torch.logit(p.clamp(low, high))
-    return torch.sigmoid(logit + step).clamp(low, high)
-
-
-def total_variation(field: Tensor) -> Tensor:
-    """Mean squared slope of [N, C, H, W]."""
-    return (field[..., 1:, :] - field[..., :-1, :]).square().mean() + (
-        field[..., :, 1:] - field[..., :, :-1]
-    ).square().mean()
 
 
 class ExaggeratorTrainer(Resumable):
@@ -97,10 +71,11 @@ class ExaggeratorTrainer(Resumable):
         images: np.ndarray,
         device: torch.device,
         sibling: BlackBox | None = None,
+        recogniser: Classifier | None = None,
     ) -> None:
-        """images: [N, C, S, S] uint8, training split only; f and sibling: frozen, on `device`."""
+        """images: [N, C, S, S] uint8, training split only; f, sibling and recogniser: frozen, on `device`."""
         torch.manual_seed(training.seed)
-        self.sibling = sibling
+        self.sibling, self.recogniser = sibling, recogniser
         self.config, self.training, self.f, self.device = config, training, f, device
         self.images = torch.from_numpy(images).to(device)
         model = Exaggerator(config)
@@ -214,6 +189,12 @@ class ExaggeratorTrainer(Resumable):
                 with torch.no_grad():
                     wanted = moved_as_far(self.sibling.logit(x).float(), p, target, training.margin)
                 losses["sibling"] = training.sibling_f * compatibility(self.sibling.logit(seen).float(), wanted)
+            if self.recogniser:
+                # Without the view, which moves features more than the knob does.
+                with torch.no_grad():
+                    known = self.recogniser.features(x[:half]).float()
+                features_now = self.recogniser.features(change.x[:half]).float()
+                losses["identity"] = training.identity * likeness_loss(known, features_now)
             # L1 on [-1, 1] as in the paper, hence the 2.
             if config.head == "paper":
                 again = self.model.change(x, features, self._condition(p), self._condition(p)).x

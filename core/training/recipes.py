@@ -107,7 +107,8 @@ def train_exaggerator(
     sibling = None
     if training.sibling:
         sibling = load_classifier(Path(training.sibling), str(place), fold=True).target(target)
-    trainer = ExaggeratorTrainer(config, training, f, source.images(train), place, sibling)
+    recogniser = load_classifier(Path(training.recogniser), str(place), fold=True) if training.recogniser else None
+    trainer = ExaggeratorTrainer(config, training, f, source.images(train), place, sibling, recogniser)
     outcome = job.run(trainer)
     if is_main():
         save_exaggerator(trainer.finished(), job.out / "exaggerator.safetensors", target=target)

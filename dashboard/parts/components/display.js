@@ -2,8 +2,12 @@
 // Plain browser code: no build step, no library, no network. This file is put before knob.js or viewer.js.
 
 const clamp = (v, lo, hi) => Math.min(hi, Math.max(lo, v));
-// The same rounding and the same no-break space as `percent` in dashboard/parts/words.py.
-const percent = (p) => `${(100 * p).toFixed((p > 0 && p < 0.0995) || (p > 0.99 && p < 1) ? 1 : 0)}\u00a0%`;
+// The same rounding, the same no-break space and the same two bounds as `percent` in core/explainers/words.py.
+const percent = (p) => {
+  if (p > 0 && p < 0.0005) return "<\u00a00.1\u00a0%";
+  if (p >= 0.9995 && p < 1) return ">\u00a099.9\u00a0%";
+  return `${(100 * p).toFixed((p > 0 && p < 0.0995) || (p > 0.99 && p < 1) ? 1 : 0)}\u00a0%`;
+};
 const signed = (v, digits) => (v < 0 ? "−" : "+") + Math.abs(v).toFixed(digits);
 
 // A base64 picture -> its RGBA bytes, with no colour management on the way: values are data here.
