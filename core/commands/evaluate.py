@@ -82,6 +82,9 @@ def evaluate(
         auc, accuracy = report["auc"]["value"], report["accuracy"]["value"]
         print(f"{target}: AUC {auc:.3f}, accuracy {accuracy:.3f} (n = {report['n']})")
     for choice, report in metrics.get("choices", {}).items():
+        if not report["n"]:
+            print(f"{choice}: not measurable, no picture is known to belong to exactly one of its classes")
+            continue
         print(f"{choice}: the likeliest class is right for {report['accuracy']['value']:.1%} (n = {report['n']})")
     for target, found in metrics.get("knobs", {}).items():
         for head, report in found.items():

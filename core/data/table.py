@@ -10,7 +10,7 @@ import csv
 import hashlib
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -44,17 +44,7 @@ class LabelledTable:
         if column is None:
             known = ", ".join(sorted(self.columns))
             raise UserError(f"The label file has no column '{name}'; it has: {known}.")
-        names = {"": np.nan, "M": 1.0, "F": 0.0, "PA": 1.0, "AP": 0.0, "-1": 0.0}
-        try:
-            values = [names[v] if v in names else float(v) for v in self.columns[column]]
-        except ValueError as fault:
-            raise UserError(f"Column '{name}' of the label file is not 0/1: {fault}.") from None
-        odd = next(
-            (t for t, v in zip(self.columns[column], values, strict=True) if v not in (0.0, 1.0) and v == v), None
-        )
-        if odd is not None:
-            raise UserError(f"Column '{name}' of the label file is not 0/1: it holds '{odd}'.")
-        return np.array(values, dtype=np.float32)
+        return label_numbers(name, self.columns[column])
 
     def where(self, keep: np.ndarray) -> LabelledTable:
         """The rows for which `keep` ([N] bool, or row numbers) holds."""
@@ -116,6 +106,23 @@ class LabelledTable:
         for row in zip(self.files, *self.columns.values(), strict=True):
             digest.update("\t".join(row).encode())
         return {"rows": len(self), "digest": digest.hexdigest()[:16]}
+
+
+def label_numbers(name: str, column: Sequence[str], file: str = "the label file") -> np.ndarray:
+    """[N] float32 of a column's N texts: 0, 1 and NaN where blank; M and PA read as 1, F and AP as 0, -1 (how some
+    write "no") as 0. Raises UserError, which calls the column's file as `file` does, for anything else.
+    """
+    words = {"": np.nan, "M": 1.0, "F": 0.0, "PA": 1.0, "AP": 0.0, "-1": 0.0}
+    values = []
+    for text in column:
+        try:
+            value = words[text] if text in words else float(text)
+        except ValueError:
+            value = np.inf
+        if value not in (0.0, 1.0) and value == value:
+            raise UserError(f"Column '{name}' of {file} is not 0/1: it holds '{text}'.")
+        values.append(value)
+    return np.array(values, dtype=np.float32)
 
 
 def read_table(folder: Path, labels: Path, *, missing_ok: bool = False) -> LabelledTable:

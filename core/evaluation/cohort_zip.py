@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import lzma
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
+from core.data.table import label_numbers
 from core.errors import UserError
 from core.evaluation.audit import AuditTask, check_task, summarise
 from core.evaluation.engine import Record, attempt
@@ -32,7 +34,13 @@ class CohortZip:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
         except _DAMAGED:
             raise UserError("This is not a ZIP file; pack the pictures and one CSV into one.") from None
-        names = [i.filename for i in self._zip.infolist() if not i.is_dir() and not i.filename.startswith("__MACOSX")]
+        # What a Mac adds beside the files is not part of the cohort.
+        infos = [
+            i
+            for i in self._zip.infolist()
+            if not i.is_dir() and not i.filename.startswith("__MACOSX") and not _name(i).name.startswith("._")
+        ]
+        names = [i.filename for i in infos]
         tables = [n for n in names if n.lower().endswith(".csv")]
         if len(tables) != 1:
             raise UserError(f"The ZIP needs exactly one CSV, it has {len(tables)}.")
@@ -57,17 +65,19 @@ class CohortZip:
                 f"{tables[0]} has more than the {MOST_PICTURES} rows the page takes. "
                 "`contralens audit` takes any number."
             )
-        root = PurePosixPath(tables[0]).parent
+        root = _name(self._zip.getinfo(tables[0])).parent
         # Names count from the CSV, or from the root of the ZIP.
-        self._at = {n: n for n in names} | {
-            str(PurePosixPath(n).relative_to(root)): n for n in names if _under(n, root)
+        self._at = {_as_written(str(_name(i))): i.filename for i in infos}
+        self._at |= {
+            _as_written(str(_name(i).relative_to(root))): i.filename for i in infos if _name(i).is_relative_to(root)
         }
 
     def picture(self, name: str) -> bytes:
         """The bytes of one row's picture. Raises UserError when it is not there or too large."""
-        if name not in self._at:
+        member = self._at.get(_as_written(name))
+        if member is None:
             raise UserError(f"{name} is named in the CSV and not in the ZIP.")
-        return self._bytes(self._at[name])
+        return self._bytes(member)
 
     def _bytes(self, name: str, most: int | None = None) -> bytes:
         most = most or MOST_BYTES
@@ -82,23 +92,21 @@ class CohortZip:
 def audit_zip(
     task: AuditTask, cohort: CohortZip, column: str, *, seed: int = 0, progress: Callable[[int, int], None]
 ) -> dict[str, Any]:
-    """`audit_cohort` over a ZIP: the same report. column: which one holds the attribute, 0, 1 or blank.
+    """`audit_cohort` over a ZIP: the same report. column: which one holds the attribute, as `label_numbers` reads it.
 
-    Raises UserError for a column that is missing or not 0/1, and when no picture could be measured; whatever
-    `progress` raises ends it.
+    Raises UserError for a column that is missing (one to group by included) or not 0/1, and when no picture could be
+    measured; whatever `progress` raises ends it.
     """
     check_task(task)
-    if column not in cohort.columns:
-        raise UserError(f"The CSV has no column '{column}'; it has: {', '.join(cohort.columns)}.")
-    values = {row[column] for row in cohort.rows}
-    if not values <= {"0", "1", "", "0.0", "1.0"}:
-        odd = sorted(values - {"0", "1", "", "0.0", "1.0"})[0]
-        raise UserError(f"Column '{column}' of the CSV is not 0/1: it holds '{odd}'.")
-    known = [row for row in cohort.rows if row[column]]
+    missing = next((c for c in (column, *task.by) if c not in cohort.columns), None)
+    if missing is not None:
+        raise UserError(f"The CSV has no column '{missing}'; it has: {', '.join(cohort.columns)}.")
+    labels = label_numbers(column, [row[column] for row in cohort.rows], "the CSV")
+    known = [(row, int(value)) for row, value in zip(cohort.rows, labels, strict=True) if value == value]
     records: list[Record] = []
     failed = []
-    for i, row in enumerate(known):
-        record = _one(task, cohort, row | {"index": i, "attribute": int(float(row[column]))})
+    for i, (row, value) in enumerate(known):
+        record = _one(task, cohort, row | {"index": i, "attribute": value})
         if "failed" in record:
             failed.append({"file": record["file"], "why": record["failed"]})
         else:
@@ -119,5 +127,16 @@ def _one(task: AuditTask, cohort: CohortZip, row: dict[str, Any]) -> Record:
     return attempt(task, row | {"bytes": data})
 
 
-def _under(name: str, root: PurePosixPath) -> bool:
-    return PurePosixPath(name).is_relative_to(root)
+def _name(info: zipfile.ZipInfo) -> PurePosixPath:
+    """A member's name. Many programs write UTF-8 without saying so, which zipfile reads as a PC's letters of 1981."""
+    if info.flag_bits & 0x800:
+        return PurePosixPath(info.filename)
+    try:
+        return PurePosixPath(info.filename.encode("cp437").decode("utf-8"))
+    except UnicodeError:
+        return PurePosixPath(info.filename)
+
+
+def _as_written(name: str) -> str:
+    """One spelling of a name: a Mac takes letters and their accents apart, Windows has other slashes."""
+    return unicodedata.normalize("NFC", name.replace("\\", "/")).removeprefix("./")

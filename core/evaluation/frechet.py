@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+FEWEST = 11  # pictures in either set: of fewer a covariance says nothing
+
 
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     """Fréchet distance of Gaussians fitted to feature sets a [N, D] and b [M, D].
@@ -17,3 +19,8 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     eigenvalues = np.linalg.eigvals(np.atleast_2d(cov_a) @ np.atleast_2d(cov_b))
     root = np.sqrt(np.clip(eigenvalues.real, 0, None)).sum()
     return float(mean + np.trace(np.atleast_2d(cov_a)) + np.trace(np.atleast_2d(cov_b)) - 2 * root)
+
+
+def rounded_distance(a: np.ndarray, b: np.ndarray, digits: int = 4) -> float | None:
+    """`frechet_distance` for a report, or None where one of the sets has fewer than FEWEST pictures."""
+    return round(frechet_distance(a, b), digits) if min(len(a), len(b)) >= FEWEST else None

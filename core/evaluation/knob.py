@@ -11,8 +11,8 @@ import torch
 from core.classifiers.blackbox import BlackBox, Classifier
 from core.evaluation.closeness import latent_space_closeness
 from core.evaluation.compatibility import compatibility_report
-from core.evaluation.frechet import frechet_distance
-from core.evaluation.interval import bootstrap
+from core.evaluation.frechet import rounded_distance
+from core.evaluation.interval import Interval, bootstrap
 from core.evaluation.pixels import to_unit
 from core.evaluation.sweeps import SweepTable, run_sweeps
 from core.explainers.changer import Changer
@@ -51,7 +51,11 @@ def knob_report(
 
 
 def closeness(table: SweepTable, *, seed: int = 0) -> dict[str, float | None]:
-    """Latent space closeness over all pictures and requests, with its interval."""
+    """Latent space closeness over all pictures and requests, with its interval; None for a single picture, which has
+    no other to be nearer to.
+    """
+    if len(table.embedding) < 2:
+        return Interval(np.nan, np.nan, np.nan).to_dict()
     hits = np.stack(
         [
             latent_space_closeness(table.embedding.astype(np.float32), table.embeddings[:, k].astype(np.float32))
@@ -90,5 +94,5 @@ def frechet_groups(table: SweepTable, images: np.ndarray, features: Classifier) 
     name = f"{features.config['architecture']} of width {features.config['width']} (the independent network)"
     report: dict[str, Any] = {"features": name}
     for group, (a, b) in groups.items():
-        report[group] = round(frechet_distance(a, b), 3) if min(len(a), len(b)) > 10 else None
+        report[group] = rounded_distance(a, b, 3)
     return report

@@ -72,6 +72,8 @@ def measure_knobs(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> 
     study, options = cohort.study, cohort.options
     for target, changer in knobs_of(study, options.heads, options.targets):
         chosen = cohort.choose(target, options.pictures)
+        if not len(chosen):  # no row says anything about this target
+            continue
         result = knob_report(
             changer, study.blackbox(target), study.witness(target), study.features(), cohort.images[chosen],
             seed=options.seed, device=study.device, progress=cohort.progress(f"{target} {changer.head}"),
@@ -86,7 +88,7 @@ def measure_identity(cohort: Cohort, metrics: Metrics, out: Path, write: Write) 
     if study.modality != "face":
         return
     for target, changer in knobs_of(study, cohort.options.heads, cohort.options.targets):
-        if changer.head == study.heads(target)[0]:
+        if changer.head == study.heads(target)[0] and len(cohort.choose(target, 1)):
             result = identity_report(cohort, changer, target, cohort.progress(f"identity {target}"))
             metrics.setdefault("identity", {})[target] = cohort.about | result
             write()
@@ -164,7 +166,9 @@ def _by_source(answers: Answers, target: str, rows: LabelledTable, seed: int) ->
 
 
 def _strangers(rows: LabelledTable, chosen: np.ndarray, seed: int) -> np.ndarray:
-    """For each chosen row, the position of one of another identity."""
+    """For each chosen row, the position of one of another identity; empty where all are of one."""
     rng = np.random.default_rng(seed)
     names = np.array(rows.columns.get("identity", rows.files))[chosen]
+    if len(set(names)) < 2:
+        return np.array([], dtype=int)
     return np.array([rng.choice(np.flatnonzero(names != name)) for name in names])

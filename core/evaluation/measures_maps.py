@@ -59,26 +59,31 @@ def measure_masks(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> 
 
 
 def measure_one_vs_one(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> None:
-    """Every baseline and attribution for every choice; baselines out of training pictures are made from `train`."""
+    """Every baseline and attribution for every choice; baselines out of training pictures are made from `train`, and
+    left out where a table has no such rows.
+    """
     study, options = cohort.study, cohort.options
     train = cohort.table.split("train")
     for choice in study.choices:
         network = study.choice(choice)
         labels, known = class_numbers(cohort.rows, network.classes)
         chosen = np.random.default_rng(options.seed).permutation(np.flatnonzero(known))[: options.pictures]
+        if not len(chosen):
+            continue
         own, belongs = class_numbers(train, network.classes)
         size = study.choice_size(choice)
-        pictures = torch.from_numpy(cohort.pack(train.where(belongs), size))
-        classes = torch.from_numpy(own[belongs])
-        mean = pictures.float().mean(0) / 255
         baselines: dict[str, Baseline] = {
             name: study.baseline(name, choice) for name in study.baselines if name not in ("mean", "mdts", "expected")
         }
-        baselines |= {
-            "mean": MeanBaseline(mean),
-            "mdts": NearestSample(pictures, classes),
-            "expected": TrainingDistribution(pictures),
-        }
+        mean = network.mean.cpu().expand(-1, size, size)
+        if belongs.any():
+            pictures = torch.from_numpy(cohort.pack(train.where(belongs), size))
+            mean = pictures.float().mean(0) / 255
+            baselines |= {
+                "mean": MeanBaseline(mean),
+                "mdts": NearestSample(pictures, torch.from_numpy(own[belongs])),
+                "expected": TrainingDistribution(pictures),
+            }
         images, targets = cohort.pack(cohort.rows.where(chosen), size), labels[chosen]
         single = {n: b for n, b in baselines.items() if n != "expected"}  # 32 random pictures are no counterfactual
         report = cohort.about | {

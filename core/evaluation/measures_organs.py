@@ -54,6 +54,8 @@ def measure_heart(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> 
         if head == "paper":
             continue
         chosen = cohort.choose(target, options.pictures)
+        if not len(chosen):
+            continue
         large = packed_images(
             cohort.rows.where(chosen), study.modality, study.segmenter().config.size, cohort.cache,
             progress=cohort.progress("reading"),

@@ -24,6 +24,8 @@ def measure_rivals(cohort: Cohort, metrics: Metrics, out: Path, write: Write) ->
     pictures = min(options.pictures, MOST)
     for target in options.targets or study.knobs:
         chosen = cohort.choose(target, pictures)
+        if not len(chosen):
+            continue
         first = [knob for of, knob in knobs_of(study) if of == target][:1]
         about = cohort.about | {"n": len(chosen)}
         methods: dict[str, Any] = _kept(metrics, target, about) if options.heads else {}

@@ -15,7 +15,7 @@ from core.baselines.baseline import Baseline
 from core.classifiers.blackbox import Classifier
 from core.classifiers.multiclass import MultiClass
 from core.evaluation.composites import attraction, with_object
-from core.evaluation.frechet import frechet_distance
+from core.evaluation.frechet import rounded_distance
 from core.evaluation.interval import bootstrap
 from core.evaluation.perturbation import ORDERS, aopc
 from core.evaluation.pixels import to_unit
@@ -62,7 +62,7 @@ def baseline_report(
             "one_vs_one": kind.one_vs_one,
             "called_target": _mean(torch.cat(called), seed),
             "distance": _mean(torch.cat(moved), seed),
-            "frechet": round(frechet_distance(real, torch.cat(made).double().cpu().numpy()), 4),
+            "frechet": rounded_distance(real, torch.cat(made).double().cpu().numpy()),
             "n": len(torch.cat(called)),
         }
     return report

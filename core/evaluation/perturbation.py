@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from core.classifiers.multiclass import MultiClass
+from core.evaluation.curves import ranks
 
 SHARES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3)
 ORDERS = ("most", "random", "least")
@@ -33,17 +34,15 @@ def aopc(
 ) -> Perturbation:  # fmt: skip
     """x, filler: [N, C, H, W] in [0, 1]; maps: [N, H, W], signed, greater speaks for the origin; origin, target: [N].
 
-    order: 'most' important first, 'least' (the inverse), or 'random'. Raises ValueError for another.
+    order: 'most' important first, 'least' (the inverse), or 'random'; ties at random. Raises ValueError for another.
     """
     n, _, height, width = x.shape
-    if order == "random":
-        generator = torch.Generator(x.device).manual_seed(seed)
-        importance = torch.rand(n, height * width, device=x.device, generator=generator)
-    elif order in ORDERS:
-        importance = maps.flatten(1) * (1 if order == "most" else -1)
-    else:
+    if order not in ORDERS:
         raise ValueError(f"there is no order {order!r}")
-    rank = importance.argsort(dim=1, descending=True).argsort(dim=1).view(n, 1, height, width)
+    # A map that says nothing has ties alone, which come at random: that is the order 'random'. Many maps are 0 over
+    # most of a picture, and broken by position their ties would favour its upper rows.
+    importance = maps * {"most": 1, "random": 0, "least": -1}[order]
+    rank = ranks(importance[:, None], torch.Generator(x.device).manual_seed(seed))
     rows = torch.arange(n, device=x.device)
     before = network(x)
     falls, rises = [], []

@@ -86,7 +86,7 @@ def _knobs(metrics: dict[str, Any], modes: tuple[str, ...] = ("direct", "calibra
                         interval(r["witness_ratio"], 2) if "witness_ratio" in r else "",
                         f"{r['witness_sign']['value']:.1%}" if "witness_sign" in r else "",
                         f"{r['distance']['value']:.4f}", f"{r['cycle']['value']:.4f}", f"{r['still_max']:g}",
-                        f"{report['closeness']['value']:.1%}" if mode == "direct" else "", within,
+                        plain(report["closeness"]["value"], ".1%") if mode == "direct" else "", within,
                     ]
                 )  # fmt: skip
     header = [

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from core.evaluation.identity import THRESHOLD, describe_face
-from core.evaluation.interval import bootstrap
+from core.evaluation.interval import Interval, bootstrap
 from core.evaluation.pixels import to_unit
 from core.evaluation.sweeps import CENTRES
 from core.explainers.changer import Changer
@@ -30,7 +30,8 @@ def verification_report(
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """views: N aligned faces [H, W, 3] float32 at full resolution; tensors: the same at network size, uint8
-    [N, 3, S, S]; others: [N] index of a picture of somebody else, for the rate of false matches.
+    [N, 3, S, S]; others: [N] index of a picture of somebody else, for the rate of false matches, or empty where there
+    is nobody else.
 
     Accuracy is the share of changed faces within the recogniser's threshold of their original.
     """
@@ -52,12 +53,15 @@ def verification_report(
             same[i, k] = distance < THRESHOLD
         if progress is not None:
             progress(i + 1, len(views))
-    strangers = np.linalg.norm(np.stack(descriptions) - np.stack(descriptions)[others], axis=1) < THRESHOLD
+    strangers = Interval(np.nan, np.nan, np.nan)
+    if len(others):
+        apart = np.linalg.norm(np.stack(descriptions) - np.stack(descriptions)[others], axis=1)
+        strangers = bootstrap(lambda s: float(s.mean()), apart < THRESHOLD, seed=seed)
     return {
         "network": f"dlib face recognition ResNet, Euclidean distance < {THRESHOLD}",
         "n": len(views),
         "requests": list(requests),
         "accuracy": bootstrap(lambda s: float(s.mean()), same, seed=seed).to_dict(),
         "mean_distance": round(float(np.mean(distances)), 4),
-        "false_matches": bootstrap(lambda s: float(s.mean()), strangers, seed=seed).to_dict(),
+        "false_matches": strangers.to_dict(),
     }

@@ -1,7 +1,7 @@
 """BBMP: one mask, found by gradient descent, that deletes the evidence for an answer or preserves it.
 
 Fong and Vedaldi: "Interpretable Explanations of Black Boxes by Meaningful Perturbation", ICCV 2017. m = 1 keeps a
-pixel. Deletion minimises l1 |1 - m| + l2 TV_beta(m) + E[p(jittered phi(x; m))]; preservation minimises
+pixel. Deletion minimises l1 |1 - m| + l2 TV_beta(m) + E[p(phi(x jittered; m))]; preservation minimises
 l1 |m| + l2 TV_beta(m) - E[p]. With a contextual-attention infill this is BBMP-CA: the in-painter must be told what is
 missing, and is told m < .5 (Chang et al., ICLR 2019, used both .5 and 1).
 """
@@ -81,7 +81,9 @@ def optimise(
         told = (hide.detach() > 1 - MISSING).to(hide)
         with torch.no_grad():
             proposal = infill.propose(x, told, generator)
-        shown = _shift(compose(x, proposal, hide)[:, 0], reach, generator)
+        # The picture moves under the mask and takes its infill along (Eq. 4): a mask must not hang on one pixel.
+        there, filled = _shift(torch.stack([x, proposal[:, 0]]), reach, generator)
+        shown = compose(there, filled[:, None], hide)[:, 0]
         p = torch.sigmoid(sign * f.logit(shown))
         size = (1 - keep if deletion else keep).mean((1, 2, 3))
         loss = config.sparsity * size + config.smooth * total_variation(keep, config.beta) + (p if deletion else -p)
@@ -131,12 +133,13 @@ def _start(
 
 
 def _shift(x: Tensor, reach: int, generator: torch.Generator) -> Tensor:
-    """The picture moved by up to `reach` pixels either way, edges repeated: a mask must not hang on one pixel."""
+    """[..., C, H, W] moved by up to `reach` pixels either way, all alike, edges repeated."""
     if not reach:
         return x
     dy, dx = torch.randint(0, 2 * reach + 1, (2,), device=x.device, generator=generator).tolist()
-    padded = F.pad(x, (reach, reach, reach, reach), mode="replicate")
-    return padded[..., dy : dy + x.shape[-2], dx : dx + x.shape[-1]]
+    height, width = x.shape[-2:]
+    padded = F.pad(x.reshape(-1, 1, height, width), (reach, reach, reach, reach), mode="replicate")
+    return padded[:, 0, dy : dy + height, dx : dx + width].reshape(x.shape)
 
 
 def explain(

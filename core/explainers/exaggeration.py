@@ -98,7 +98,7 @@ def explain(
         residual=change.residual.cpu().numpy(),
         views=render_views(prepared, change, config.view_side, keep=origin if network.config.head != "paper" else None),
         provenance=Provenance(
-            stop=_stop(requested, achieved, reached, config),
+            stop=_stop(requested, achieved, reached, origin, config),
             seed=config.seed,
             seconds=time.perf_counter() - start,
             device=str(subject.device),
@@ -132,7 +132,7 @@ def _search(
     grid = torch.linspace(-0.5 - REACH, bins - 0.5 + REACH, 2 * bins + 9, device=x.device)
     grid = torch.cat([grid, start[:1]]).sort().values
     answer = f.logit(network.change(x, features, start[:1].expand(len(grid)), grid).x)
-    wanted = torch.logit(goal)
+    wanted = torch.logit(goal.clamp(1e-6, 1 - 1e-6))  # a request that rounds to 0 or 1 is still a number
     # For each request, the bracketing pair nearest to the query: the smallest change that does it.
     gap = answer[None] - wanted[:, None]  # [K, G]
     crosses = (gap[:, :-1] <= 0) != (gap[:, 1:] <= 0)
@@ -158,18 +158,21 @@ def _search(
     return torch.where(goal == f.posterior(x), start, best)
 
 
-def _stop(requested: np.ndarray, achieved: np.ndarray, reached: np.ndarray, config: ExaggerationConfig) -> str:
-    if reached.all():
+def _stop(
+    requested: np.ndarray, achieved: np.ndarray, reached: np.ndarray, origin: int, config: ExaggerationConfig
+) -> str:
+    # The frame at the query's own answer was not asked for; the head `paper` may redraw it with another answer.
+    missed, asked = int((~np.delete(reached, origin)).sum()), len(requested) - 1
+    if not missed:
         return "finished: every request was met"
     low, high = float(achieved.min()), float(achieved.max())
-    missed = requested[~reached]
     if config.mode == "calibrated":
         return (
-            f"finished: {len(missed)} of {len(requested)} requests lie beyond what this generator can do with this "
+            f"finished: {missed} of {asked} requests lie beyond what this generator can do with this "
             f"picture; f stays between {low:.2f} and {high:.2f}"
         )
     return (
-        f"finished: {len(missed)} of {len(requested)} requests were missed by more than {config.tolerance:g}; "
+        f"finished: {missed} of {asked} requests were missed by more than {config.tolerance:g}; "
         f"f ranges from {low:.2f} to {high:.2f} (the calibrated mode searches for the exact condition)"
     )
 

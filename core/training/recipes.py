@@ -78,12 +78,13 @@ def train_classifier(
     scaled = logits / model.temperature + model.bias
     posterior = (torch.softmax(scaled, 1) if config.exclusive else torch.sigmoid(scaled)).numpy()
     report: dict[str, Any] = {}
-    for k, target in enumerate(config.targets):
-        known = ~np.isnan(val_labels[:, k])
-        report[target] = classification_report(val_labels[known, k], posterior[known, k])
     if config.exclusive:
         right = float((posterior.argmax(1) == np.nan_to_num(val_labels).argmax(1)).mean())
         report = {"all classes": {"n": len(val_labels), "top1": round(right, 5)}}
+    else:
+        for k, target in enumerate(config.targets):
+            known = ~np.isnan(val_labels[:, k])
+            report[target] = classification_report(val_labels[known, k], posterior[known, k])
     if is_main():
         save_classifier(model, job.out / "classifier.safetensors")
         job.record(outcome, source, train, config=asdict(config), balance=balance, val=report)
@@ -103,6 +104,7 @@ def train_exaggerator(
     `exaggerator.safetensors`, `training.json` and a sheet of samples.
     """
     place = job.place()
+    _divisible(source.size, 2 ** (config.depth + 1), "A knob")
     train = source.train("a knob")
     sibling = None
     if training.sibling:
@@ -127,6 +129,7 @@ def train_infill(
     `training.json` and a sheet of samples.
     """
     place = job.place()
+    _divisible(source.size, 8, "An infill")
     train = source.train("an infill")
     channels = source.channels
     images = source.images(train)
@@ -181,6 +184,7 @@ def train_translator(
     `ganmex-<choice>.safetensors`, `training.json` and a sheet of samples. classifier: frozen, on `device`.
     """
     place = job.place()
+    _divisible(source.size, 4, "A translator")
     table = source.table().split("train")
     labels, known = class_numbers(table, classifier.classes)
     if not known.any():
@@ -210,8 +214,7 @@ def train_segmenter(
     """
     place = job.place()
     config = UNetConfig(source.size, organs, source.channels, base)
-    if source.size % 2**config.depth:
-        raise UserError(f"A segmenter halves its pictures {config.depth} times; {source.size} pixels cannot be.")
+    _divisible(source.size, 2**config.depth, "A segmenter")
     train = source.table().split("train")
     found = {organ: organ_masks(train, masks, organ, source.size) for organ in organs}
     rows = np.array(sorted(set().union(*found.values())), dtype=int)
@@ -226,6 +229,12 @@ def train_segmenter(
         save_segmenter(trainer.finished(), job.out / "segmenter.safetensors")
         job.record(outcome, source, train, network=config.to_dict(), training=asdict(training))
     return outcome
+
+
+def _divisible(size: int, by: int, what: str) -> None:
+    """Raises UserError where a network could not put its pictures together again as it halved them."""
+    if size % by:
+        raise UserError(f"{what} halves its pictures, so their side is a multiple of {by}, which {size} is not.")
 
 
 def _labels(table: LabelledTable, targets: tuple[str, ...]) -> np.ndarray:

@@ -284,5 +284,8 @@ def test_mistakes_of_the_recipe(source, drawn_hearts, tmp_path):
     refuse("There is no .*masks.csv", masks=tmp_path)
     refuse("No picture in split 'train' has a mask", source=Source(**changed | {"where": "split=test"}))
     refuse("No picture in split 'train' has a mask", source=Source(**changed | {"where": "file=000.png,004.png"}))
-    refuse("halves its pictures 4 times; 40 pixels cannot be", source=Source(**changed | {"size": 40}))
+    refuse(
+        "halves its pictures, so their side is a multiple of 16, which 40 is not",
+        source=Source(**changed | {"size": 40}),
+    )
     assert not (tmp_path / "out").exists()
