@@ -188,6 +188,15 @@ def test_a_chart_of_nothing_but_zeros_is_drawn(tmp_path):
     assert (tmp_path / "a.png").stat().st_size > 1000
 
 
+@pytest.mark.parametrize("n", [1, 2, 19])
+def test_a_handful_is_no_verdict_however_alike_they_are(n):
+    """Every explanation flips and the oracle is never wrong: the bootstrap of so few has no width."""
+    text = " ".join(verdict(report(main=records(1.0, wrong=0.0)[:n])))
+    assert "goes with" not in text
+    assert "so few pictures cannot tell that from the oracle's errors" in text
+    assert "goes with corner bar" in " ".join(verdict(report(main=records(1.0, wrong=0.0)[:20])))
+
+
 def test_so_few_pictures_cannot_tell(both):
     found = both["classifiers"]["fair"]
     few = both | {"classifiers": {"fair": found | {"n": 19}}, "compared": {}}

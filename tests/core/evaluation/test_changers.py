@@ -79,6 +79,11 @@ def test_a_report_of_one_mode():
     json.dumps(report, allow_nan=False)
 
 
+def test_one_picture_is_near_to_no_other():
+    report = knob_report(Knob(TintNetwork(0.1)), F, None, None, IMAGES[:1])
+    assert report["closeness"] == {"value": None, "low": None, "high": None}
+
+
 def test_a_knobs_report_has_the_share_within_in_its_exact_mode_alone():
     report = knob_report(Knob(TintNetwork(0.1)), F, None, None, IMAGES)
     assert "within_0.02" in report["calibrated"]
@@ -100,6 +105,9 @@ def test_verification_takes_any_changer(monkeypatch):
         expected += [abs(float(frame.mean() - one.mean())) for frame in frames]
     assert report["n"] == 5
     assert report["mean_distance"] == pytest.approx(np.mean(expected), abs=3e-3)
+    assert report["false_matches"]["value"] == 1, "all strangers are as bright"
+    alone = verification.verification_report(changer, F, views[:2], tensors[:2], np.array([], dtype=int))
+    assert alone["false_matches"] == {"value": None, "low": None, "high": None}
 
 
 # Which

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -69,6 +71,30 @@ def test_what_macs_add_does_not_count():
     assert cohort.columns == ("file", "Bar")
     with pytest.raises(UserError, match="not in the ZIP"):
         cohort.picture("__MACOSX/._a.png")
+
+
+def test_a_double_beside_the_csv_is_no_second_csv():
+    assert CohortZip(pack({"._labels.csv": "noise", "labels.csv": LABELS, "._a.png": b"noise"})).columns == (
+        "file",
+        "Bar",
+    )
+
+
+@pytest.mark.parametrize("name", ["Müller.png", "./Müller.png", unicodedata.normalize("NFD", "Müller.png")])
+@pytest.mark.parametrize("how", ["composed", "apart", "unmarked"])
+def test_a_name_is_found_however_it_is_spelt(name, how):
+    stored = {"composed": "Müller.png", "apart": unicodedata.normalize("NFD", "Müller.png"), "unmarked": "M__ller.png"}[
+        how
+    ]
+    data = pack({f"films/{stored}": b"M", "films/labels.csv": f"file,Bar\n{name},1\n"})
+    # zipfile says that a name is in UTF-8; many programs do not.
+    data = data.replace(b"M__ller.png", "Müller.png".encode())
+    assert CohortZip(data).picture(name) == b"M"
+
+
+def test_a_windows_path_is_found():
+    data = pack({"films/a.png": b"A", "labels.csv": "file,Bar\nfilms\\a.png,1\n"})
+    assert CohortZip(data).picture("films\\a.png") == b"A"
 
 
 # Refusing
@@ -246,7 +272,15 @@ def test_rows_without_the_attribute_are_counted(task, labelled_folder):
     assert (groups["attribute=0"], groups["attribute=1"]) == (1, 2)
 
 
-@pytest.mark.parametrize("odd", ["yes", "2", "0.5", "-1"])
+def test_words_for_sex_are_read_as_in_a_folder(task, labelled_folder):
+    cohort = CohortZip(pack(discs(labelled_folder, range(4), ["M", "F", "", "M"])))
+    report = audit_zip(task, cohort, "Bar", progress=quiet)
+    assert (report["n"], report["rows_without_attribute"]) == (3, 1)
+    groups = report["classifiers"]["main"]["groups"]
+    assert (groups["attribute=0"], groups["attribute=1"]) == (1, 2)
+
+
+@pytest.mark.parametrize("odd", ["yes", "2", "0.5", "-2"])
 def test_a_column_that_is_not_0_or_1(task, labelled_folder, odd):
     cohort = CohortZip(pack(discs(labelled_folder, range(3), ["1", odd, "0"])))
     with pytest.raises(UserError, match=f"Column 'Bar' of the CSV is not 0/1: it holds '{odd}'"):
@@ -257,6 +291,8 @@ def test_mistakes(task, labelled_folder):
     cohort = CohortZip(pack(discs(labelled_folder, range(2))))
     with pytest.raises(UserError, match="The CSV has no column 'Sex'; it has: file, Bar"):
         audit_zip(task, cohort, "Sex", progress=quiet)
+    with pytest.raises(UserError, match="The CSV has no column 'site'"):
+        audit_zip(replace(task, by=("site",)), cohort, "Bar", progress=quiet)
     other = AuditTask(task.study, "Round", "Bar")
     with pytest.raises(UserError, match="no trained knob for 'Round'"):
         audit_zip(other, cohort, "Bar", progress=quiet)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
-from core.evaluation.frechet import frechet_distance
+from core.evaluation.frechet import FEWEST, frechet_distance, rounded_distance
 
 
 def exact(mean, covariance, n: int = 400, seed: int = 0) -> np.ndarray:
@@ -55,3 +55,11 @@ def test_fewer_pictures_than_features():
     a, b = rng.normal(size=(12, 40)), rng.normal(size=(12, 40))
     assert frechet_distance(a, a) == pytest.approx(0, abs=1e-4)
     assert frechet_distance(a, b) > 1
+
+
+def test_a_report_has_none_of_a_few():
+    rng = np.random.default_rng(0)
+    many, few = rng.normal(size=(FEWEST, 3)), rng.normal(size=(FEWEST - 1, 3))
+    assert rounded_distance(many, many, 3) == 0
+    assert rounded_distance(many, few) is None
+    assert rounded_distance(few[:1], many) is None

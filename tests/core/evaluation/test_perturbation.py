@@ -52,6 +52,15 @@ def test_the_exact_map_is_best_and_its_inverse_is_worst():
     assert falls["random"] > falls["least"] + 0.1
 
 
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_map_that_says_nothing_is_any_order(network, order):
+    """By position, the upper rows would go first, which weigh least here: .5 times 55 in place of the mean, 689."""
+    x, filler = torch.ones(200, 1, SIDE, SIDE), torch.zeros(200, 1, SIDE, SIDE)
+    found = aopc(network, x, filler, torch.zeros(200, SIDE, SIDE), ZERO.expand(200), ONE.expand(200), order=order)
+    assert float(found.fall.mean()) == pytest.approx(50.5 * np.mean([2, 5, 10, 15, 20, 30]), rel=0.03)
+    assert found.fall.std() > 0
+
+
 def test_each_picture_is_asked_about_its_own_classes(network):
     x, filler = torch.rand(2, 1, SIDE, SIDE), torch.zeros(2, 1, SIDE, SIDE)
     maps = torch.rand(2, SIDE, SIDE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ import torch
 from PIL import Image
 from toys import STUDY, many_classes, write_many
 
-from core.data.table import read_table
+from core.data.table import LabelledTable, read_table
 from core.errors import UserError
 from core.evaluation.cohort import commit
+from core.evaluation.measures import _strangers
 from core.evaluation.study import evaluate_study
 from core.evaluation.summary import page
 from core.images.read import read_picture
@@ -318,6 +320,24 @@ def test_a_column_without_a_known_label_is_a_sentence_or_nothing(study_folder, l
     except UserError as fault:
         said = str(fault)
     assert "Bright" in said or metrics["classifier"]["targets"].get("Bright", {"n": 0})["n"] == 0
+
+
+def test_a_target_nobody_labelled_leaves_the_other_measures_alone(study_folder, labelled_folder, cache, tmp_path):
+    table = read_table(*labelled_folder)
+    blank = type(table)(table.folder, table.files, table.columns | {"Large": ("",) * len(table)})
+    metrics = evaluate_study(
+        Study(study_folder / "toy"), blank, tmp_path, measures=("knobs", "rivals", "infills"), pictures=3, cache=cache
+    )
+    assert "knobs" not in metrics
+    assert metrics["infills"]["n"] == 3
+
+
+@pytest.mark.parametrize("names", [("anna",) * 3, ("",) * 3])
+def test_strangers_need_two_identities(names):
+    rows = LabelledTable(Path(), ("a", "b", "c"), {"identity": names})
+    assert not len(_strangers(rows, np.arange(3), 0))
+    two = LabelledTable(Path(), ("a", "b", "c"), {"identity": ("anna", "anna", "bert")})
+    assert list(_strangers(two, np.arange(3), 0))[:2] == [2, 2]
 
 
 def test_the_commit_is_short_and_marks_changes():

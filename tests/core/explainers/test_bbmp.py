@@ -209,6 +209,34 @@ def test_jitter_moves_and_keeps_the_shape(reach):
     assert len(shifts) >= min(reach * 8 + 1, 9)
 
 
+def test_the_mask_stays_where_the_picture_moves():
+    """A hidden pixel stays hidden while the picture and its infill pass under it."""
+    x = torch.arange(256.0).view(1, 1, 16, 16) / 255
+    seen = []
+
+    class Watching(WindowBox):
+        def logit(self, picture):
+            seen.append(picture.detach())
+            return super().logit(picture)
+
+    class Marker:
+        def propose(self, x, hole, generator):
+            return -1 - x[:, None]
+
+    config = quick(steps=12, jitter=30.0, blur=0.0, grid=16, sparsity=0.0, smooth=0.0, rate=1e-9)
+    found = optimise(Watching(), Marker(), x, torch.ones(1), config)
+    hide = found.mask  # the region a deletion hides
+    moves = set()
+    for picture in seen[-12:]:
+        # Undone: where nothing is hidden the shifted picture, where all is hidden its shifted infill.
+        there = (picture + hide) / (1 - 2 * hide)
+        clear = ((hide < 0.05) | (hide > 0.95))[0, 0, 3:-3, 3:-3]
+        steps = (there - x)[0, 0, 3:-3, 3:-3][clear] * 255
+        assert float(steps.std()) < 0.1
+        moves.add(round(float(steps.mean())))
+    assert len(moves) > 4
+
+
 def test_without_jitter_the_picture_is_the_same():
     x = torch.rand(1, 1, 8, 8)
     assert bbmp._shift(x, 0, torch.Generator()) is x

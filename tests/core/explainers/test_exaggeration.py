@@ -166,7 +166,7 @@ def test_what_cannot_be_reached_is_said():
     assert not result.reached[-1]
     assert result.achieved.min() == pytest.approx(low, abs=1e-3)
     assert result.achieved.max() == pytest.approx(high, abs=1e-3)
-    assert "2 of 4 requests lie beyond what this generator can do" in result.provenance.stop
+    assert "2 of 3 requests lie beyond what this generator can do" in result.provenance.stop
     assert f"between {low:.2f} and {high:.2f}" in result.provenance.stop
 
 
