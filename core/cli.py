@@ -46,7 +46,7 @@ app.command("bench")(bench.bench)
 @app.callback(invoke_without_command=True)
 def dashboard(
     context: typer.Context,
-    port: Annotated[int, typer.Option(help="Port of the dashboard.")] = 8501,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the dashboard.")] = 8501,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "localhost",
     headless: Annotated[bool, typer.Option(help="Do not open a browser.")] = False,
 ) -> None:
@@ -60,10 +60,15 @@ def main() -> None:
     keep_freed_memory()
     try:
         code = app(standalone_mode=False)  # click hands back the code of an Exit, and 130 after Ctrl-C
+        sys.stdout.flush()
     except UserError as fault:
         _fail(str(fault))
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
+    except BrokenPipeError:  # whoever read the output has seen enough
+        sys.exit(0)
+    except OSError as fault:
+        _fail(f"{fault.filename or 'The output'} cannot be read or written: {fault.strerror or fault}.")
     except Exception as fault:
         # typer.TyperUsage and click's own errors: a wrong option is a user's mistake too.
         if hasattr(fault, "format_message"):

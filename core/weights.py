@@ -14,14 +14,19 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from core.errors import UserError
+from core.errors import NotFinite, UserError
 
 
 def save_weights(module: nn.Module, path: Path, config: dict[str, Any], *, half: bool = True) -> None:
-    """Write a module's state; floating tensors of more than a few numbers in half precision if `half`."""
+    """Write a module's state; floating tensors of more than a few numbers in half precision if `half`.
+
+    Raises NotFinite, and leaves a file that is there as it is, when a weight is not a number.
+    """
     state = {}
     for name, tensor in module.state_dict().items():
         tensor = tensor.detach().cpu().contiguous()
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise NotFinite(f"The weights are no longer numbers, so {path} was not written; train at a smaller rate.")
         state[name] = tensor.half() if half and tensor.is_floating_point() and tensor.numel() > 64 else tensor
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")

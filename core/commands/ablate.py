@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import replace
 from functools import partial
@@ -11,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from core.commands.shared import Data, Device, Labels, Seed, StudyName, Threads
+from core.commands.shared import Data, Device, Labels, Seed, StudyName, Threads, a_folder, above_zero, json_object
 from core.commands.show import Bar, choose_device, print_json
 from core.errors import UserError
 
@@ -20,10 +19,13 @@ def ablate(
     study: StudyName,
     data: Data,
     target: Annotated[str, typer.Option(help="The classifier's target the knob turns.")],
-    out: Annotated[Path, typer.Option(help="Folder for the cells and the table; the same folder goes on.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the cells and the table; the same folder goes on.", callback=a_folder)
+    ],
     labels: Labels = None,
     grid: Annotated[
-        str, typer.Option(help="`weights`, the ten rows of the paper's Table 6, or a TOML file of [cells.NAME] tables.")
+        str,
+        typer.Option(help="`weights`, the ten rows of the paper's Table 6, or a TOML file of \\[cells.NAME] tables."),
     ] = "weights",
     head: Annotated[
         str, typer.Option(help="paper, residual or morph; for the last two `rec` weighs the cycle alone.")
@@ -34,7 +36,8 @@ def ablate(
         str, typer.Option(help='JSON of further settings of all cells, such as {"critic_base": 8}.')
     ] = "{}",
     minutes: Annotated[
-        float | None, typer.Option(help="Time limit of one cell; `--steps` compares cells more fairly.")
+        float | None,
+        typer.Option(help="Time limit of one cell; `--steps` compares cells more fairly.", callback=above_zero),
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of one cell; repeats with the same seed.")] = None,
     split: Annotated[str, typer.Option(help="The held-out split to measure on: val or test.")] = "test",
@@ -68,11 +71,11 @@ def ablate(
     from core.training.recipes import SHAPES
     from core.training.source import Source
 
-    if (minutes is None and steps is None) or (minutes is not None and minutes <= 0):
-        raise UserError("Say how long to train each cell: --minutes M, above 0, or --steps N.")
+    if minutes is None and steps is None:
+        raise UserError("Say how long to train each cell: --minutes M or --steps N.")
     if head not in HEADS:
         raise UserError(f"There is no head '{head}'; choose one of {', '.join(HEADS)}.")
-    if split == "train":
+    if split not in ("val", "test"):
         raise UserError("Cells are trained on split 'train', so they are measured on another: val or test.")
     cells, opened, place = read_grid(grid), open_study(study), choose_device(device)
     if opened.modality not in SHAPES:
@@ -82,13 +85,7 @@ def ablate(
         torch.set_num_threads(threads)
     shape = replace(SHAPES[opened.modality], base=base, size=opened.size, channels=opened.channels, **with_head(head))
     training = ExaggeratorTraining(batch=batch, flip=opened.modality == "face", seed=seed)
-    try:
-        further = json.loads(options)
-    except ValueError as fault:
-        raise UserError(f"--options is not a JSON object of settings ({fault}).") from None
-    if not isinstance(further, dict):
-        raise UserError("--options is not a JSON object of settings.")
-    shape, training = changed(shape, training, further, "--options")
+    shape, training = changed(shape, training, json_object(options, "--options"), "--options")
     cells.settings(shape, training)  # raises before pictures are read, which may take minutes
 
     bar, cache = Bar(), cache or out / "cache"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from core.commands.shared import Device, Seed, a_folder
 from core.commands.show import Bar, choose_device, print_json
 from core.errors import UserError
 
@@ -20,14 +21,16 @@ def audit(
     data: Annotated[Path, typer.Option(help="Folder of pictures.")],
     labels: Annotated[Path, typer.Option(help="CSV with a `file` column and the attribute's column (0, 1 or blank).")],
     attribute: Annotated[str, typer.Option(help="What should not turn with the knob; the study needs an oracle.")],
-    out: Annotated[Path, typer.Option(help="Folder for audit.json, audit.csv, audit.png and records.jsonl.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for audit.json, audit.csv, audit.png and records.jsonl.", callback=a_folder)
+    ],
     target: Annotated[str | None, typer.Option(help="The knob; by default the first of the first classifier.")] = None,
     classifiers: Annotated[
         str, typer.Option(help="Comma-separated: main, or names of the study's variants; the first against the others.")
     ] = "main",
     by: Annotated[str, typer.Option(help="Comma-separated columns to report subgroups by.")] = "",
     split: Annotated[str, typer.Option(help="train, val, test or all; by default test where there are splits.")] = "",
-    pictures: Annotated[int, typer.Option(help="At most so many, drawn at random; 0 takes all.")] = 0,
+    pictures: Annotated[int, typer.Option(min=0, help="At most so many, drawn at random; 0 takes all.")] = 0,
     mode: Annotated[str, typer.Option(help="calibrated or direct.")] = "calibrated",
     aligned: Annotated[
         bool, typer.Option("--aligned", help="The pictures already have the training frame: look for no faces.")
@@ -38,8 +41,8 @@ def audit(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the records in --out.")] = False,
     record: Annotated[bool, typer.Option("--record", help="Write the result into the study's metrics.json.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap, the controls and the choice of pictures.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    seed: Seed = 0,
+    device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print numbers as JSON.")] = False,
 ) -> None:
     """Ask every picture for more and for less, and an oracle what became of an attribute that should not matter."""
@@ -50,6 +53,11 @@ def audit(
 
     names = _names(classifiers) or (MAIN,)
     opened = open_study(study if names[0] == MAIN else f"{study}:{names[0]}")
+    if names[0] == MAIN and opened.variant is not None:
+        main = study.rpartition(":")[0]
+        raise UserError(
+            f"{study} is a variant; pass --study {main} --classifiers {opened.variant}, so that it is named."
+        )
     if target is None and not opened.knobs:
         raise UserError(f"{opened.title} has no trained knob to turn.")
     if (Path(study) / "study.toml").is_file():
@@ -60,11 +68,18 @@ def audit(
     table = read_table(data, labels, missing_ok=True)
     split = split or ("test" if "split" in table.columns else ALL)
     table = _rows(table, split, pictures, seed)
+    if resume and not (out / "records.jsonl").is_file():
+        print(f"there are no records in {out} to go on from, so this begins anew", file=sys.stderr)
     bar = Bar()
-    report = audit_cohort(
-        task, table, out, engine=engine, address=address, resume=resume, seed=seed,
-        progress=lambda done, of: bar.named("pictures", done, of),
-    )  # fmt: skip
+    try:
+        report = audit_cohort(
+            task, table, out, engine=engine, address=address, resume=resume, seed=seed,
+            progress=lambda done, of: bar.named("pictures", done, of),
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        bar.close()
+        print("interrupted; the same command with --resume goes on", file=sys.stderr)
+        raise typer.Exit(130) from None
     bar.close()
     write_csv(report, out / "audit.csv")
     write_plot(report, out / "audit.png")
@@ -93,9 +108,9 @@ def _record(folder: Path, report: dict[str, Any], table: LabelledTable, split: s
     """Merge an audit into metrics.json; file names of the cohort stay out of it."""
     from core.evaluation.cohort import commit
     from core.evaluation.record import write_metrics
+    from core.studies.description import read_object
 
-    path = folder / "metrics.json"
-    metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"study": report["study"]}
+    metrics = read_object(folder / "metrics.json") or {"study": report["study"]}
     about = {"data": table.describe(), "split": split, "seed": seed, "commit": commit()}
     kept = {k: v for k, v in report.items() if k != "failed"} | {"failed": len(report["failed"])}
     of_attribute = metrics.setdefault("audits", {}).setdefault(report["attribute"], {})

@@ -7,13 +7,19 @@ from typing import Annotated
 
 import typer
 
+from core.commands.shared import Device, Seed, a_folder
 from core.commands.show import Bar, choose_device, print_json
 
 
 def evaluate(
     study: Annotated[str, typer.Option(help="Name of an installed study, or a folder with a study.toml.")],
     data: Annotated[Path, typer.Option(help="Folder of pictures.")],
-    out: Annotated[Path, typer.Option(help="Folder for metrics.json; the study's own folder to update what it ships.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for metrics.json; the study's own folder to update what it ships.", callback=a_folder
+        ),
+    ],
     labels: Annotated[
         Path | None,
         typer.Option(help="CSV with a `file` column, one column a label, and `split` if known; not for idx files."),
@@ -53,8 +59,8 @@ def evaluate(
     address: Annotated[
         str | None, typer.Option(help="Of a Ray cluster; without one, Ray runs on this machine.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap and of the choice of pictures.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    seed: Seed = 0,
+    device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print numbers as JSON.")] = False,
 ) -> None:
     """The papers' measures for a study, with bootstrap intervals."""
@@ -75,19 +81,25 @@ def evaluate(
         print_json(metrics)
         return
     _print_failed(metrics.get("failed", []))
-    for target, report in metrics.get("classifier", {}).get("targets", {}).items():
+    asked = _names(measure) or MEASURES
+    classifier = metrics if "classifier" in asked else {}  # what was measured before is in the file, and not news
+    for target, report in classifier.get("classifier", {}).get("targets", {}).items():
         if not report["n"] or report["auc"]["value"] is None:
             print(f"{target}: not measurable, its labels are all alike or unknown (n = {report['n']})")
             continue
         auc, accuracy = report["auc"]["value"], report["accuracy"]["value"]
         print(f"{target}: AUC {auc:.3f}, accuracy {accuracy:.3f} (n = {report['n']})")
-    for choice, report in metrics.get("choices", {}).items():
+    for choice, report in classifier.get("choices", {}).items():
         if not report["n"]:
             print(f"{choice}: not measurable, no picture is known to belong to exactly one of its classes")
             continue
         print(f"{choice}: the likeliest class is right for {report['accuracy']['value']:.1%} (n = {report['n']})")
-    for target, found in metrics.get("knobs", {}).items():
+    for target, found in (metrics.get("knobs", {}) if "knobs" in asked else {}).items():
+        if targets and target not in _names(targets):
+            continue
         for head, report in found.items():
+            if heads and head not in _names(heads):
+                continue
             direct = report["direct"]
             print(
                 f"knob {target}, {head}: error {direct['error']['value']:.3f}, "

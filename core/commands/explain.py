@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from core.commands.shared import Device, StudyName, with_options
-from core.commands.show import Bar, choose_device
+from core.commands.shared import Device, StudyName, a_folder, with_options
+from core.commands.show import Bar, choose_device, prepare_file
 from core.commands.show_sweep import show_sweep
 from core.errors import UserError
 
@@ -29,7 +29,7 @@ class Upload:
     target: Annotated[
         str | None, typer.Option(help="The finding, or the class; by default the first, or the likeliest.")
     ] = None
-    out: Annotated[Path | None, typer.Option(help="Folder for the pictures and the numbers.")] = None
+    out: Annotated[Path | None, typer.Option(help="Folder for the pictures and the numbers.", callback=a_folder)] = None
     frame: Annotated[int, typer.Option(help="Frame of a multi-frame file.")] = 0
     face: Annotated[int | None, typer.Option(help="Which face, when there are several.")] = None
     device: Device = "auto"
@@ -39,17 +39,13 @@ class Upload:
     as_json: Annotated[bool, typer.Option("--json", help="Print numbers as JSON.")] = False
 
     def open(self) -> tuple[Study, Picture, Prepared]:
-        """The study, the picture, and the picture as the study sees it. Raises UserError when the gate turns it away,
-        and for an --out that cannot be written to, before any work is done.
-        """
+        """The study, the picture, and what the study sees of it. Raises UserError when the gate turns it away."""
         from core.images.read import read_picture
         from core.studies import open_study
 
-        if self.out is not None and self.out.exists() and not self.out.is_dir():
-            raise UserError(f"--out takes a folder; {self.out} is a file.")
         opened = open_study(self.study, choose_device(self.device))
         picture = read_picture(self.image, frame=self.frame)
-        prepared = opened.prepare(picture, face=self.face)
+        prepared = prepare_file(opened, picture, self.image, self.face)
         gate = opened.gate(prepared, picture)
         if not gate.ok and not self.anyway:
             raise UserError(f"{self.image.name}: {gate.sentence} Pass --anyway to go on nevertheless.")

@@ -18,9 +18,13 @@ from core.errors import UserError
 class MaskUpload(Upload):
     """What all mask explainers are told besides."""
 
-    infill: Annotated[str, typer.Option(help="mean, blur, random, local, vae or ca, as far as the study has it.")] = (
-        "blur"
-    )
+    infill: Annotated[
+        str | None,
+        typer.Option(
+            help="mean, blur, random, local, vae or ca, as far as the study has it; by default ca for FIDO where the "
+            "study has one, else blur."
+        ),
+    ] = None
     preset: Annotated[str, typer.Option(help="paper: the published number of steps; quick: a tenth of the work.")] = (
         "paper"
     )
@@ -31,7 +35,7 @@ class MaskUpload(Upload):
 
 
 @app.command()
-@with_options(MaskUpload, infill="ca")
+@with_options(MaskUpload)
 def fido(
     upload: MaskUpload,
     kind: Annotated[str, typer.Option(help="ssr: what alone suffices; sdr: what, hidden, destroys.")] = "ssr",
@@ -76,8 +80,9 @@ def _mask(method: str, upload: MaskUpload, kind: str, **options: Any) -> None:
 
     opened, _, prepared = upload.open()
     out, chosen = upload.out, upload.target or next(iter(opened.predict(prepared)))
+    usual = "ca" if method == "fido" and "ca" in opened.infills else "blur"
     result = explain_with_bar(
-        opened, method, prepared, target=chosen, kind=kind, infill=upload.infill, answer=upload.answer,
+        opened, method, prepared, target=chosen, kind=kind, infill=upload.infill or usual, answer=upload.answer,
         seed=upload.seed, **(steps(upload.preset, method) | options),
     )  # fmt: skip
     if out is not None:

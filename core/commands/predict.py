@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from core.commands.show import print_json
+from core.commands.show import prepare_file, print_json
 from core.errors import UserError
 
 TOLERANCE = 0.01  # other processors and library versions round differently
@@ -31,20 +31,23 @@ def predict(
     from core.studies import open_study
 
     opened = open_study(study)
+    if check and image is not None:
+        raise UserError("--check looks at the study's own samples; leave the picture or --check out.")
     if check:
         _check(opened, as_json)
         return
     if image is None:
         raise UserError("Name a picture to predict, or pass --check to test this installation.")
     picture = read_picture(image, frame=frame)
-    prepared = opened.prepare(picture, face=face)
+    prepared = prepare_file(opened, picture, image, face)
     gate = opened.gate(prepared, picture)
     if not gate.ok and not anyway:
         raise UserError(f"{image.name}: {gate.sentence} Pass --anyway to predict it nevertheless.")
     answer = {t: round(p, 4) for t, p in opened.predict(prepared).items()}
     notes = [*picture.warnings, *prepared.notes]
     if as_json:
-        print_json({"study": opened.name, "probabilities": answer, "gate": round(gate.score, 4), "notes": notes})
+        score = round(gate.score, 4) if "gate" in opened.settings else None
+        print_json({"study": opened.name, "probabilities": answer, "gate": score, "notes": notes})
         return
     for target, probability in answer.items():
         print(f"{target}: {probability:.3f}" + ("" if opened.one_of_many else f"   ({opened.headline(target)})"))

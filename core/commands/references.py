@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from core.commands.shared import Seed
 from core.commands.show import Bar
 from core.errors import UserError
 
@@ -22,12 +23,12 @@ def references(
     labels: Annotated[
         Path | None, typer.Option(help="CSV with a `file` column, one column a class, and `split`.")
     ] = None,
-    each: Annotated[int, typer.Option(help="At most so many pictures of a class.")] = 200,
-    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+    each: Annotated[int, typer.Option(min=1, help="At most so many pictures of a class.")] = 200,
+    seed: Seed = 0,
 ) -> None:
     """Keep training pictures beside a study: for the nearest sample, the mean and the distribution of them.
 
-    The file stays on this machine; a release never holds it.
+    The file stays on this machine, as decoded pictures in the study's folder `cache` do; a release never holds them.
     """
     from core.data.layouts import open_table
     from core.data.packed import packed_images

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
-import json
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from core.commands.shared import Data, Device, Labels, Seed, StudyName, Threads
+from core.commands.shared import Data, Device, Labels, Seed, StudyName, Threads, a_folder, above_zero, json_object
 from core.commands.show import Bar, choose_device
 from core.errors import UserError
 
@@ -31,10 +31,17 @@ class Request:
 
     study: StudyName
     data: Data
-    out: Annotated[Path, typer.Option(help="Folder for the checkpoint, its state and its record.")]
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for the checkpoint, its state and its record; decoded pictures go to `cache` beside it.",
+            callback=a_folder,
+        ),
+    ]
     labels: Labels = None
     minutes: Annotated[
-        float | None, typer.Option(help="Time limit; the speed of the first steps fixes how many there are.")
+        float | None,
+        typer.Option(help="Time limit; the speed of the first steps fixes how many there are.", callback=above_zero),
     ] = None
     steps: Annotated[int | None, typer.Option(help="Number of steps; repeats exactly with the same seed.")] = None
     size: Annotated[
@@ -71,13 +78,14 @@ class Request:
             self.data, self.labels, self.about["modality"], self.size or self.about["size"], cache, self.where
         )
 
-    @property
-    def budget(self) -> Budget:
-        """How long to train. Raises UserError when nobody said."""
+    def budget(self, least: int = 1) -> Budget:
+        """How long to train. Raises UserError when nobody said, and for fewer steps than `least`."""
         from core.training.loop import Budget
 
         if self.minutes is None and self.steps is None:
             raise UserError("Say how long to train: --minutes M or --steps N.")
+        if self.steps is not None and self.steps < least:
+            raise UserError(f"--steps takes a number of steps above 0, not {self.steps}.")
         return Budget(steps=self.steps, minutes=self.minutes)
 
     @property
@@ -85,25 +93,40 @@ class Request:
         """The device to train on."""
         return choose_device(self.device)
 
-    def settings(self, kind: Callable[..., T], options: str, **defaults: Any) -> T:
+    def settings(self, kind: type[T], options: str, **defaults: Any) -> T:
         """A trainer's settings out of --options. Raises UserError for what is no JSON object of such settings."""
-        try:
-            return kind(**({"seed": self.seed} | defaults | json.loads(options)))
-        except (TypeError, ValueError) as fault:
-            raise UserError(f"--options is not a JSON object of training settings ({fault}).") from None
+        from core.training.values import check_values
 
-    def train(self, recipe: Callable[..., T], *arguments: Any, **more: Any) -> T:
-        """Run a recipe of core/training/recipes.py, which takes these arguments and a job, under a progress bar."""
+        given = json_object(options, "--options")
+        kinds = {f.name: str(f.type) for f in fields(kind)}  # type: ignore[arg-type]
+        check_values(given, kinds, "--options")
+        return kind(**({"seed": self.seed} | defaults | given))
+
+    def train(self, recipe: Callable[..., T], *arguments: Any, least: int = 1, **more: Any) -> T:
+        """Run a recipe of core/training/recipes.py, which takes these arguments and a job, under a progress bar.
+
+        least: the fewest steps there is a use for.
+        """
         from core.training.job import Job
 
+        budget = self.budget(least)
         if self.threads:
             import torch
 
             torch.set_num_threads(self.threads)
+        if self.resume and not (self.out / "state.pt").is_file():
+            print(f"there is no state in {self.out} to go on from, so this begins anew", file=sys.stderr)
         bar = Bar()
-        result = recipe(*arguments, Job(self.budget, self.out, self.place, self.resume, bar), **more)
+        result = recipe(*arguments, Job(budget, self.out, self.place, self.resume, bar), **more)
         bar.close()
         return result
+
+
+def end(stop: str) -> None:
+    """After Ctrl-C, say how to go on and end as shells expect."""
+    if stop == "interrupted":
+        print("interrupted; the same command with --resume goes on", file=sys.stderr)
+        raise typer.Exit(130)
 
 
 def print_outcome(outcome: Outcome, path: Path) -> None:
@@ -111,3 +134,4 @@ def print_outcome(outcome: Outcome, path: Path) -> None:
     numbers = ", ".join(f"{name} {value:.3f}" for name, value in outcome.last.items())
     print(f"{outcome.stop} after {outcome.steps} steps, {outcome.seconds / 60:.1f} minutes: {numbers}")
     print(f"written: {path}, samples.png beside it")
+    end(outcome.stop)

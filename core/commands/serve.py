@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ def serve(port: int, host: str, headless: bool) -> int:
     app = root / "dashboard" / "app.py"
     if not app.is_file():
         raise UserError("The dashboard is not part of this installation; install the package contralens again.")
+    _check_place(host, port)
     settings = root if (root / ".streamlit").is_dir() else root / "dashboard" / "_home"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))}
     command = [
@@ -26,3 +28,16 @@ def serve(port: int, host: str, headless: bool) -> int:
         return subprocess.call(command, cwd=settings, env=environment)
     except KeyboardInterrupt:
         return 0
+
+
+def _check_place(host: str, port: int) -> None:
+    """Raises UserError where nothing can listen: Streamlit would say so in a traceback, or not at all."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except socket.gaierror:
+        raise UserError(f"There is no address {host} on this machine; pass another --host.") from None
+    except OSError as fault:
+        raise UserError(f"Nothing can listen on {host}:{port} ({fault.strerror}); pass another --port.") from None

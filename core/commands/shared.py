@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
+import math
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
+
+from core.errors import UserError
 
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32, help="Seed of everything random.")]
@@ -19,7 +23,41 @@ Labels = Annotated[
     Path | None,
     typer.Option(help="CSV with a `file` column, one column a label, and `split` if known; not for MNIST's idx files."),
 ]
-Threads = Annotated[int, typer.Option(help="CPU threads; 0 leaves it to torch.")]
+Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0 leaves it to torch.")]
+
+
+def above_zero(value: float | None) -> float | None:
+    """A callback: a finite number above 0, or none."""
+    if value is not None and not 0 < value < math.inf:
+        raise typer.BadParameter(f"{value} is not a number above 0.")
+    return value
+
+
+def from_zero(value: float | None) -> float | None:
+    """A callback: a finite number, 0 or more, or none."""
+    if value is not None and not 0 <= value < math.inf:
+        raise typer.BadParameter(f"{value} is not a number, 0 or more.")
+    return value
+
+
+def a_folder(path: Path | None) -> Path | None:
+    """A callback of --out, before any work: a place that is a folder, or where one can be made."""
+    taken = None if path is None else next((p for p in (path, *path.parents) if p.exists()), None)
+    if taken is not None and not taken.is_dir():
+        raise UserError(f"--out takes a folder; {taken} is a file.")
+    return path
+
+
+def json_object(text: str, option: str) -> dict[str, Any]:
+    """What an option holds. Raises UserError for anything but a JSON object."""
+    try:
+        found = json.loads(text)
+    except ValueError as fault:
+        raise UserError(f"{option} is not a JSON object of settings ({fault}).") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{option} is not a JSON object of settings.")
+    return found
+
 
 _KEYWORD, _NONE = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.empty
 

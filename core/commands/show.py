@@ -4,16 +4,39 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from core.errors import UserError
 
+if TYPE_CHECKING:
+    from core.images.picture import Picture, Prepared
+    from core.studies.study import Study
+
 
 def print_json(value: Any) -> None:
     """A result's numbers on stdout."""
     print(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def prepare_file(study: Study, picture: Picture, path: Path, face: int | None) -> Prepared:
+    """The picture as the study sees it. Raises UserError that names the file, and the options that a command has."""
+    from core.images.faces import NoFace, SeveralFaces
+
+    try:
+        return study.prepare(picture, face=face)
+    except NoFace:
+        raise UserError(
+            f"{path.name}: no face was found in this picture; cut one out, with the whole head, or take another."
+        ) from None
+    except SeveralFaces as fault:
+        count = len(fault.faces)
+        choose = str(fault) if count == 1 else f"there are {count} faces in this picture; pass --face 0 to {count - 1}."
+        raise UserError(f"{path.name}: {choose}") from None
+    except UserError as fault:
+        raise UserError(f"{path.name}: {fault}") from None
 
 
 class Bar:

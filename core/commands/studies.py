@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from core.commands.show import print_json
+from core.errors import UserError
 
 
 def studies(
@@ -19,6 +20,8 @@ def studies(
     from core.evaluation.summary import brief
     from core.studies import list_studies, open_study
 
+    if markdown and as_json:
+        raise UserError("Pass --markdown or --json, not both.")
     if markdown:
         for info in list_studies():
             metrics = open_study(info.name).metrics

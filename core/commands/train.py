@@ -5,20 +5,19 @@ On several GPUs: torchrun --nproc-per-node 4 -m core.cli train exaggerator ... -
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from core.commands.request import Request, Settings, print_outcome
-from core.commands.shared import with_options
+from core.commands.request import Request, Settings, end, print_outcome
+from core.commands.shared import above_zero, from_zero, json_object, with_options
 from core.errors import UserError
 
 app = typer.Typer(help="Train a model of a study.", no_args_is_help=True)
 
-Width = Annotated[int, typer.Option(help="Channels at full resolution; four times that at a quarter of it.")]
+Width = Annotated[int, typer.Option(min=1, help="Channels at full resolution; four times that at a quarter of it.")]
 
 
 @app.command()
@@ -27,7 +26,7 @@ def classifier(
     request: Request,
     targets: Annotated[str, typer.Option(help="Label columns, comma-separated.")],
     architecture: Annotated[str, typer.Option(help="resnet, densenet or mobilenet.")] = "resnet",
-    width: Annotated[int, typer.Option(help="Channels of the first stage, or DenseNet's growth rate.")] = 24,
+    width: Annotated[int, typer.Option(min=1, help="Channels of the first stage, or DenseNet's growth rate.")] = 24,
     exclusive: Annotated[
         bool, typer.Option("--exclusive", help="The targets are classes of which a picture has exactly one.")
     ] = False,
@@ -42,23 +41,28 @@ def classifier(
     blend: Annotated[
         float, typer.Option(min=0, max=1, help="Where to stop between --init's weights and the trained ones (1).")
     ] = 1.0,
-    mixup: Annotated[float, typer.Option(help="Beta parameter of mixup; 0 switches it off.")] = 0.2,
+    mixup: Annotated[float, typer.Option(help="Beta parameter of mixup; 0 switches it off.", callback=from_zero)] = 0.2,
     robust: Annotated[
-        float, typer.Option(min=0, help="Greatest length of adversarial steps in training, pixels in [0, 1]; 0: none.")
+        float,
+        typer.Option(
+            help="Greatest length of adversarial steps in training, pixels in [0, 1]; 0: none.", callback=from_zero
+        ),
     ] = 0.0,
-    rate: Annotated[float, typer.Option(help="Greatest learning rate.")] = 2e-3,
-    weight_decay: Annotated[float, typer.Option(help="AdamW's weight decay.")] = 0.05,
+    rate: Annotated[float, typer.Option(help="Greatest learning rate.", callback=above_zero)] = 2e-3,
+    weight_decay: Annotated[float, typer.Option(help="AdamW's weight decay.", callback=from_zero)] = 0.05,
 ) -> None:
     """Train a classifier with one or several binary targets, calibrated on the val split."""
     from core.training.classifier import ClassifierConfig
     from core.training.recipes import train_classifier
 
+    if not _names(targets):
+        raise UserError("Name the label columns to learn: --targets Smiling,Young.")
     config = ClassifierConfig(
         targets=_names(targets), auxiliary=_names(auxiliary), architecture=architecture, width=width, mixup=mixup,
         robust=robust, init=init, blend=blend, learning_rate=rate, weight_decay=weight_decay,
         flip=request.flip, seed=request.seed, exclusive=exclusive,
     )  # fmt: skip
-    report = request.train(train_classifier, request.source, config, balance=balance)
+    outcome, report = request.train(train_classifier, request.source, config, balance=balance)
     for target, numbers in report.items():
         if "top1" in numbers:
             print(f"{target} (val): {numbers['top1']:.2%} right of {numbers['n']}")
@@ -70,6 +74,7 @@ def classifier(
         span = f"[{auc['low']:.3f}, {auc['high']:.3f}]"
         print(f"{target} (val): AUC {auc['value']:.3f} {span}, accuracy {accuracy['value']:.3f}")
     print(f"written: {request.out / 'classifier.safetensors'}")
+    end(outcome.stop)
 
 
 @app.command()
@@ -78,13 +83,15 @@ def exaggerator(
     request: Request,
     target: Annotated[str, typer.Option(help="The classifier's target the knob turns.")],
     head: Annotated[str, typer.Option(help="paper, residual or morph.")] = "morph",
-    base: Annotated[int, typer.Option(help="Channels at half resolution.")] = 24,
-    batch: Annotated[int, typer.Option(help="Pictures a step and process.")] = 32,
+    base: Annotated[int, typer.Option(min=1, help="Channels at half resolution.")] = 24,
+    batch: Annotated[int, typer.Option(min=2, help="Pictures a step and process.")] = 32,
     options: Annotated[str, typer.Option(help='JSON of further training settings, such as {"f": 2.0}.')] = "{}",
     limits: Annotated[
         str, typer.Option(help='JSON of what the head may do, such as {"shift": 0.05, "bands": [[16, 0.3]]}.')
     ] = "{}",
-    init: Annotated[Path | None, typer.Option(help="Exaggerator to take weights over from.")] = None,
+    init: Annotated[
+        Path | None, typer.Option(help="Exaggerator to take weights over from; with --steps 0 only --limits change.")
+    ] = None,
     sibling: Annotated[
         Path | None, typer.Option(help="A robust classifier of the same target that the change must persuade too.")
     ] = None,
@@ -94,9 +101,10 @@ def exaggerator(
     compile: Annotated[bool, typer.Option("--compile", help="torch.compile the generator.")] = False,
 ) -> None:
     """Train Progressive Exaggeration for one target of a study's classifier."""
-    from core.networks.exaggerator import HEADS, Band
+    from core.networks.exaggerator import HEADS
     from core.studies import open_study
     from core.training.exaggerator import ExaggeratorTraining
+    from core.training.grid import changed, with_head
     from core.training.loop import start_processes
     from core.training.recipes import SHAPES, train_exaggerator
 
@@ -109,21 +117,16 @@ def exaggerator(
         raise UserError(
             f"Knobs are trained for studies of {' and '.join(SHAPES)} pictures, not of {modality} pictures."
         )
-    try:
-        allowed = json.loads(limits)
-        allowed |= {"bands": tuple(Band(*band) for band in allowed["bands"])} if "bands" in allowed else {}
-        limited = replace(SHAPES[modality], **allowed)
-    except (TypeError, ValueError) as fault:
-        raise UserError(f"--limits is not a JSON object of limits ({fault}).") from None
-    shape = replace(
-        limited, head=head, base=base, size=request.source.size, skips=head != "paper", continuous=head != "paper"
-    )
-    settings = request.settings(
-        ExaggeratorTraining, options, batch=batch, flip=request.flip, compile=compile,
-        init=str(init) if init else None, sibling=str(sibling) if sibling else None,
-        recogniser=str(recogniser) if recogniser else None,
+    shape = replace(SHAPES[modality], base=base, size=request.source.size, **with_head(head))
+    settings = ExaggeratorTraining(
+        batch=batch, flip=request.flip, compile=compile, seed=request.seed, init=str(init) if init else None,
+        sibling=str(sibling) if sibling else None, recogniser=str(recogniser) if recogniser else None,
     )  # fmt: skip
-    outcome = request.train(train_exaggerator, request.source, f, shape, settings, target=target)
+    shape, settings = changed(shape, settings, json_object(limits, "--limits"), "--limits")
+    shape, settings = changed(shape, settings, json_object(options, "--options"), "--options")
+    outcome = request.train(
+        train_exaggerator, request.source, f, shape, settings, target=target, least=0 if init else 1
+    )
     print_outcome(outcome, request.out / "exaggerator.safetensors")
 
 
@@ -188,7 +191,7 @@ def segmenter(
     request: Request,
     masks: Annotated[Path, typer.Option(help="Folder with masks.csv (file, one column an organ) and the masks.")],
     organs: Annotated[str, typer.Option(help="Columns of masks.csv, comma-separated.")] = "heart,lungs",
-    base: Annotated[int, typer.Option(help="Channels at full resolution.")] = 12,
+    base: Annotated[int, typer.Option(min=1, help="Channels at full resolution.")] = 12,
 ) -> None:
     """Train the network that outlines organs, for heart size and the cardiothoracic ratio under the knob."""
     from core.training.recipes import train_segmenter
@@ -212,6 +215,7 @@ def gate(
     print(f"threshold {result['threshold']:.4f}; val: {result['caught']:.1%} of other pictures caught,")
     print(f"{result['false_alarms']:.1%} of the study's own turned away")
     print(f"written: {request.out / 'gate.safetensors'}; put the threshold into study.toml")
+    end(result["stop"])
 
 
 def _infill(kind: str, request: Request, width: int, options: str) -> None:

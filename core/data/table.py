@@ -40,11 +40,15 @@ class LabelledTable:
 
         The column's name is matched without regard to case.
         """
-        column = next((c for c in self.columns if c.lower() == name.lower()), None)
-        if column is None:
+        return label_numbers(name, self.columns[self.column(name)])
+
+    def column(self, name: str) -> str:
+        """The name of a column as the file spells it. Raises UserError when there is none."""
+        found = name if name in self.columns else next((c for c in self.columns if c.lower() == name.lower()), None)
+        if found is None:
             known = ", ".join(sorted(self.columns))
             raise UserError(f"The label file has no column '{name}'; it has: {known}.")
-        return label_numbers(name, self.columns[column])
+        return found
 
     def where(self, keep: np.ndarray) -> LabelledTable:
         """The rows for which `keep` ([N] bool, or row numbers) holds."""
@@ -125,6 +129,13 @@ def label_numbers(name: str, column: Sequence[str], file: str = "the label file"
     return np.array(values, dtype=np.float32)
 
 
+def without_file(names: Sequence[str]) -> str:
+    """What to say of a CSV whose header, as commas part it, has no column 'file'."""
+    if any(mark in name for name in names for mark in ";\t"):
+        return "has columns that are not parted by commas; save it as a CSV with commas."
+    return "has no column 'file'; add one with the image file names."
+
+
 def read_table(folder: Path, labels: Path, *, missing_ok: bool = False) -> LabelledTable:
     """Read a CSV of labels beside a folder of images.
 
@@ -145,12 +156,16 @@ def read_table(folder: Path, labels: Path, *, missing_ok: bool = False) -> Label
     except (UnicodeDecodeError, csv.Error):
         raise UserError(f"{labels} is not a CSV file in UTF-8; save it as one.") from None
     if "file" not in names:
-        raise UserError(f"{labels} has no column 'file'; add one with the image file names.")
+        raise UserError(f"{labels} {without_file(names)}")
     files = found["file"]
     if not files:
         raise UserError(f"{labels} has a header but no rows.")
     if "" in files:
         raise UserError(f"{labels} has a row without a file name, row {files.index('') + 2}.")
+    if len(set(files)) < len(files):
+        seen: set[str] = set()
+        twice = next(name for name in files if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise UserError(f"{labels} has more than one row for {twice}, which would count twice; leave one.")
     missing = [name for name in files if not (folder / name).is_file()]
     if missing and (not missing_ok or len(missing) == len(files)):
         raise UserError(

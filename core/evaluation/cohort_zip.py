@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
-from core.data.table import label_numbers
+from core.data.table import label_numbers, without_file
 from core.errors import UserError
 from core.evaluation.audit import AuditTask, check_task, summarise
 from core.evaluation.engine import Record, attempt
@@ -57,7 +57,7 @@ class CohortZip:
             raise UserError(f"{tables[0]} is not a CSV file in UTF-8; save it as one.") from None
         self.columns = tuple(n for n in (reader.fieldnames or ()) if n)
         if "file" not in self.columns:
-            raise UserError(f"{tables[0]} has no column 'file'; add one with the image file names.")
+            raise UserError(f"{tables[0]} {without_file(self.columns)}")
         if not self.rows:
             raise UserError(f"{tables[0]} has a header but no rows.")
         if len(self.rows) > MOST_PICTURES:

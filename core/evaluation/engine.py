@@ -105,8 +105,8 @@ def run_task(
     records, in the order of the rows.
 
     address: of a Ray cluster; resume: rows that an earlier run of the same task over the same rows measured are not
-    run again, those that failed are. Raises UserError for an unknown engine, and when resuming from the records of
-    another task or of other rows.
+    run again, those that failed are. Raises UserError for an unknown engine, when resuming from the records of another
+    task or of other rows, and when not resuming where there are records already: they may have taken hours.
     """
     if engine not in ENGINES:
         raise UserError(f"There is no engine '{engine}'; choose one of {', '.join(ENGINES)}.")
@@ -114,6 +114,10 @@ def run_task(
         raise UserError("--address is of a Ray cluster; pass --engine ray with it.")
     file.parent.mkdir(parents=True, exist_ok=True)
     header = {"task": task.key, "rows": rows.digest}
+    if not resume and file.is_file() and next(read_records(file), None) is not None:
+        raise UserError(
+            f"{file} holds the records of an earlier run; pass --resume to go on with it, or another --out."
+        )
     done = _finished(file, header) if resume else None
     if done is None:
         file.write_text(json.dumps(header) + "\n", encoding="utf-8")

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from core.classifiers.blackbox import Classifier
-from core.evaluation.frechet import rounded_distance
+from core.evaluation.frechet import frechet_distance
 from core.evaluation.interval import bootstrap
 from core.evaluation.pixels import to_unit
 from core.infills.holes import random_holes_of
@@ -59,7 +59,7 @@ def infill_report(
             "between_samples": round(float(torch.cat(spread).mean()), 5),
         }
         if features is not None and real is not None and len(x) > 2:
-            report[name]["frechet"] = rounded_distance(real, _features(features, torch.cat(filled)))
+            report[name]["frechet"] = round(frechet_distance(real, _features(features, torch.cat(filled))), 4)
     about = {"n": len(x), "missing": list(MISSING), "mean_missing": round(float(holes.mean()), 4)}
     if features is not None:
         about["features"] = "the study's independent network"

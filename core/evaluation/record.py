@@ -8,6 +8,7 @@ from typing import Any
 
 from core.errors import UserError
 from core.evaluation.summary import page
+from core.studies.description import read_object
 from core.studies.study import Study
 
 
@@ -51,10 +52,8 @@ def record(study: Study, measure: str, target: str, value: dict[str, Any]) -> Pa
     Raises UserError when the file cannot be read or written.
     """
     path = study.folder / "metrics.json"
+    whole = read_object(path) or {"study": study.name}
     try:
-        whole: dict[str, Any] = {"study": study.name}
-        if path.is_file():
-            whole = json.loads(path.read_text(encoding="utf-8"))
         metrics = whole if study.variant is None else whole.setdefault("variants", {}).setdefault(study.variant, {})
         metrics.setdefault(measure, {})[target] = value
         write_metrics(study.folder, whole)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ from core.evaluation import measures_evidence as evidence
 from core.evaluation import measures_maps as maps
 from core.evaluation import measures_organs as organs
 from core.evaluation.answers import ask_cohort
+from core.evaluation.changers import rivals_of
 from core.evaluation.cohort import REPORT, Cohort, Options, Report
 from core.evaluation.flat import write_report
 from core.evaluation.measures_rivals import measure_rivals
 from core.evaluation.record import write_metrics
 from core.explainers.presets import preset
+from core.studies.description import read_object
 from core.studies.study import Study
 
 # In the order in which they run; each writes what it finds as soon as it is measured.
@@ -72,10 +74,21 @@ def evaluate_study(
     preset(chosen.speed, "fido")  # raises for an unknown one, before anything is measured
     for target in chosen.targets:
         study.blackbox(target)
+    _check_heads(study, chosen.heads)
+    if measures is not MEASURES:
+        _check_measures(study, measures)
+    path = out / "metrics.json"
+    whole = read_object(path)
+    name = study.settings["study"]["name"].partition(":")[0]
+    if whole.get("study", name) != name:
+        raise UserError(f"{path} holds what was measured of {whole['study']}; measure {name} into another --out.")
     cache = cache or out / "cache"
     rows = table.split(chosen.split)
     if not len(rows):
         raise UserError(f"The label file has no rows in split '{chosen.split}'.")
+    if "classifier" in measures and not study.one_of_many:
+        for target in study.targets:
+            rows.label(target)  # raises for a column that is not there, before pictures are read, which may take hours
     rows, answers = ask_cohort(
         study, rows, cache, asked=chosen.targets, wanted=_wanted(measures), engine=engine, address=address,
         progress=partial(report, "answers"),
@@ -83,9 +96,7 @@ def evaluate_study(
     images = Images(rows, study.modality, study.size, study.channels, cache, progress=partial(report, "reading"))
     beside = out if study.variant is None else out / "variants" / study.variant
     beside.mkdir(parents=True, exist_ok=True)
-    path = out / "metrics.json"
-    whole: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    whole["study"] = study.settings["study"]["name"].partition(":")[0]
+    whole["study"] = name
     metrics = whole if study.variant is None else whole.setdefault("variants", {}).setdefault(study.variant, {})
     metrics.pop("failed", None)
     if answers.failed:
@@ -101,6 +112,38 @@ def evaluate_study(
     write()
     write_report(metrics, beside / REPORT)
     return metrics
+
+
+def _check_heads(study: Study, heads: tuple[str, ...]) -> None:
+    """Raises UserError for a head that no knob of the study has, nor what knobs are compared with."""
+    if not heads:
+        return
+    known = {head for target in study.knobs for head in study.heads(target)} | {r.head for r in rivals_of(study)}
+    unknown = [h for h in heads if h not in known]
+    if unknown:
+        raise UserError(f"{study.title} has no head '{unknown[0]}'; it has: {', '.join(sorted(known)) or 'no knob'}.")
+
+
+# What a study must have for a measure to find anything; those that are not here need its classifier alone.
+_NEEDS: dict[str, tuple[str, Callable[[Study], bool]]] = {
+    "gate": ("gate", lambda s: "gate" in s.settings),
+    "knobs": ("trained knob", lambda s: bool(s.knobs)),
+    "identity": ("trained knob for faces", lambda s: s.modality == "face" and bool(s.knobs)),
+    "rivals": ("autoencoder", lambda s: "autoencoder" in s.settings),
+    "one-vs-one": ("choice among several classes", lambda s: bool(s.choices)),
+    "saliency": ("trained knob", lambda s: bool(s.knobs)),
+    "segmenter": ("segmenter", lambda s: s.outlines),
+    "heart": ("segmenter of the heart", lambda s: s.outlines and "heart" in s.segmenter().config.organs),
+    "discrimination": ("trained knob", lambda s: bool(s.knobs)),
+}
+
+
+def _check_measures(study: Study, measures: tuple[str, ...]) -> None:
+    """Raises UserError for a measure that was asked for by name and has nothing to look at."""
+    for name in measures:
+        what, there = _NEEDS.get(name, ("", lambda s: True))
+        if not there(study):
+            raise UserError(f"{study.title} has no {what}, so there is nothing for the measure '{name}'.")
 
 
 def _wanted(measures: tuple[str, ...]) -> tuple[str, ...] | None:

@@ -32,7 +32,7 @@ def infills(metrics: dict[str, Any]) -> str:
         return ""
     rows = [
         [
-            name, interval(r["hole_l1"], 4), plain(r.get("frechet"), "g"), f"{r['between_samples']:.3f}",
+            name, interval(r["hole_l1"], 4), plain(r.get("frechet"), ""), f"{r['between_samples']:.3f}",
             f"{r['visible_change']:g}",
         ]
         for name, r in report["infills"].items()
@@ -93,7 +93,7 @@ def one_vs_one(metrics: dict[str, Any]) -> str:
     parts = []
     for choice, report in metrics.get("one_vs_one", {}).items():
         rows = [
-            [name, share(r["called_target"]), interval(r["distance"], 4), plain(r["frechet"], "g")]
+            [name, share(r["called_target"]), interval(r["distance"], 4), plain(r["frechet"], "")]
             for name, r in report["baselines"].items()
         ]
         n = next(iter(report["baselines"].values()))["n"]

@@ -11,6 +11,7 @@ its own l, between the points of the search.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 import torch
@@ -69,7 +70,7 @@ class LatentShift(LatentMethod):
         self.config = config = config or LatentShiftConfig()
         if config.form not in MODES:
             raise UserError(f"There is no form '{config.form}' of Latent Shift; choose one of {', '.join(MODES)}.")
-        if not (config.step > 0 and config.change > 0 and config.rounds > 0):
+        if not (0 < config.step < inf and 0 < config.change < inf and config.rounds > 0):
             raise UserError("Latent Shift takes a step, a change and a number of rounds above 0.")
 
     @torch.no_grad()

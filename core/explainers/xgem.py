@@ -9,6 +9,7 @@ is at f = t; the squared difference is a mean over pixels and channels, so that 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 import torch
 import torch.nn.functional as F
@@ -45,7 +46,7 @@ class Xgem(LatentMethod):
         """Raises UserError for less than one step and a negative fidelity."""
         super().__init__(autoencoder)
         self.config = config or XgemConfig()
-        if self.config.steps < 1 or self.config.rate <= 0 or self.config.fidelity < 0:
+        if self.config.steps < 1 or not 0 < self.config.rate < inf or not 0 <= self.config.fidelity < inf:
             raise UserError("xGEM takes at least one step, a rate above 0, and a fidelity of 0 or more.")
 
     def find(self, f: BlackBox, x: Tensor, goal: Tensor, progress: Progress | None = None) -> Found:

@@ -17,7 +17,7 @@ from pydicom.pixels import apply_color_lut, get_decoder
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from core.errors import UserError
-from core.images.limits import codestream_size, inflates_beyond
+from core.images.limits import MIN_SIDE, codestream_size, inflates_beyond
 from core.images.picture import Picture
 from core.images.quiet import quiet
 from core.images.tags import number, numbers, tag, text
@@ -114,10 +114,14 @@ def _refuse(dataset: Dataset) -> None:
         which = f"of modality {modality}" if modality in OTHER_MODALITIES else "of another modality"
         raise UserError(f"This DICOM file is {which}, not a plain radiograph; upload a CR, DX or DR image.")
     if not any(name in dataset for name in PIXELS):
-        raise UserError("This DICOM file holds no pixels (a report or a reference, perhaps); upload the image itself.")
+        raise UserError(
+            "This DICOM file holds no pixels (a report or a reference, perhaps, or cut short); upload the image itself."
+        )
     rows, columns = int(number(dataset, "Rows", 0)), int(number(dataset, "Columns", 0))
     if rows < 1 or columns < 1:
         raise UserError("This DICOM file does not say how large its picture is; export it again.")
+    if min(rows, columns) < MIN_SIDE:
+        raise UserError(f"This DICOM picture has only {columns} x {rows} pixels; upload a larger one.")
     if rows * columns > MAX_PIXELS:
         raise UserError(f"This DICOM picture has {columns} x {rows} pixels, more than is allowed; export it smaller.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 
+MIN_SIDE = 16  # pixels of a picture that shows anything
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 _CHUNK = 1 << 16
 

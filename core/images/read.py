@@ -12,13 +12,13 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from core.errors import UserError
 from core.images.dicom import looks_like_dicom, read_dicom
+from core.images.limits import MIN_SIDE
 from core.images.picture import Picture
 from core.images.quiet import quiet
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
 MAX_PIXELS = 80_000_000  # the largest chest detectors give some 20 megapixels
 MAX_COLOUR = 40_000_000  # three channels take three times the memory
-MIN_SIDE = 16
 _GREY = ("1", "L", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 _WHITE_IS_ZERO, _PHOTOMETRIC = 0, 262  # TIFF's
 
@@ -31,6 +31,8 @@ def read_picture(source: bytes | str | Path, *, frame: int = 0) -> Picture:
     """
     if isinstance(source, (str, Path)):
         path = Path(source)
+        if path.is_dir():
+            raise UserError(f"{path} is a folder; name one picture in it.")
         if not path.is_file():
             raise UserError(f"There is no file at {path}.")
         try:

@@ -105,8 +105,7 @@ class Description:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """What `contralens evaluate` measured for this study, or this variant of it; empty when it has not run."""
-        path = self.folder / "metrics.json"
-        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        found = read_object(self.folder / "metrics.json")
         return found if self.variant is None else found.get("variants", {}).get(self.variant, {})
 
     def headline(self, target: str) -> str:
@@ -120,10 +119,7 @@ class Description:
     @property
     def references(self) -> dict[str, dict[str, float]]:
         """Reference predictions of the sample pictures: sample -> target -> probability."""
-        path = self.folder / "references.json"
-        if self.variant is not None:
-            return {}
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return {} if self.variant is not None else read_object(self.folder / "references.json")
 
     def sample(self, name: str) -> bytes:
         """The bytes of a sample picture. Raises UserError for an unknown name."""
@@ -160,6 +156,19 @@ class Description:
     def outlines(self) -> bool:
         """Whether organs can be outlined."""
         return "segmenter" in self.settings
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object, such as metrics.json; nothing where there is no file. Raises UserError for anything else."""
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as fault:
+        raise UserError(f"{path} is damaged ({fault}); measure again into another folder, or delete it.") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{path} is damaged (no JSON object); measure again into another folder, or delete it.")
+    return found
 
 
 def references_file(folder: Path) -> Path:

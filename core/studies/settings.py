@@ -78,6 +78,13 @@ def read_settings(folder: Path) -> dict[str, Any]:
         side = entry.get("size", 64)
         if not isinstance(side, int) or side < 1:
             raise UserError(f"{path}: the size of choice '{entry['name']}' is a number of pixels, not {side!r}.")
+    for key in ("size", "channels"):
+        value = settings["study"][key]
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise UserError(f"{path}: '{key}' in [study] is a whole number above 0, not {value!r}.")
+    threshold = settings.get("gate", {}).get("threshold", 0.5)
+    if not isinstance(threshold, int | float):
+        raise UserError(f"{path}: 'threshold' in [gate] is a number, not {threshold!r}.")
     if settings["study"]["modality"] not in MODALITIES:
         raise UserError(f"{path}: modality must be one of {', '.join(MODALITIES)}.")
     return settings

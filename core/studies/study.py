@@ -132,10 +132,10 @@ class Study(Description):
                 return self._once(knob["file"], partial(load_exaggerator, self.folder / knob["file"], self.device))
         if head is not None and self.heads(target):
             raise UserError(f"There is no '{head}' head for '{target}'; there is: {', '.join(self.heads(target))}.")
-        raise UserError(
-            f"{self.title} has no trained knob for '{target}'; it has: {', '.join(self.knobs) or 'none'}. "
-            f"Train one with: contralens train exaggerator --study {self.name} --target {target}"
-        )
+        known = f"{self.title} has no trained knob for '{target}'; it has: {', '.join(self.knobs) or 'none'}."
+        if target not in self.targets:
+            raise UserError(known)
+        raise UserError(f"{known} Train one with: contralens train exaggerator --study {self.name} --target {target}")
 
     def infill(self, name: str) -> Infill:
         """One way to fill a hole. Raises UserError for an unknown name or one that was not trained here."""

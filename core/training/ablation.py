@@ -19,7 +19,7 @@ import torch
 
 from core.classifiers.blackbox import BlackBox
 from core.data.table import LabelledTable
-from core.errors import Cancelled, UserError
+from core.errors import Cancelled, NotFinite, UserError
 from core.evaluation.cohort import Cohort, commit
 from core.evaluation.knob import knob_report
 from core.evaluation.measures import identity_report
@@ -42,8 +42,17 @@ NOTE = (
 )
 
 
+# What makes another ablation of the same cells; a cell that is changed in the grid, or a classifier that is trained
+# again, only makes its results old.
+COMMON = ("study", "variant", "target", "steps", "minutes")
+
+
 class Diverged(ArithmeticError):
     """The losses or the weights of a cell are no longer numbers; a result of the ablation, not a fault."""
+
+
+class Elsewhere(UserError):
+    """The folder of a cell is taken by another training, which may have cost hours."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +119,10 @@ def _run(
         result = about | found | _measure(bench, folder, about["settings"]["measured"]["same_person"])
     except Diverged as fault:
         result = about | {"failed": str(fault)}
-    except Cancelled:
+    except (Cancelled, Elsewhere):
         raise
+    except NotFinite as fault:
+        result = about | {"failed": f"diverged: {fault}"}
     except Exception as fault:
         # Not kept: what is amiss may be gone next time (memory, a file that could not be read).
         reason = " ".join(str(fault).split())[:200]
@@ -126,7 +137,14 @@ def _train(
 ) -> Outcome:  # fmt: skip
     state = folder / "state.pt"
     spent = 0.0
-    if read_json(folder / "settings.json") != settings:
+    before = read_json(folder / "settings.json")
+    if before != settings:
+        other = next((n for n in COMMON if before and before.get(n) != settings[n]), None)
+        if other is not None:
+            raise Elsewhere(
+                f"{folder} holds this cell of another ablation ({other} {before.get(other)}, not {settings[other]}); run "
+                "this one into another --out, or delete that folder."
+            )
         state.unlink(missing_ok=True)
         write_json(folder / "settings.json", settings)
     elif state.is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def train_gate(
     seed: int = 0,
     most: int = 3000,
 ) -> dict[str, Any]:
-    """Write `gate.safetensors`; returns its threshold, see `choose_threshold`.
+    """Write `gate.safetensors`; returns its threshold, see `choose_threshold`, and how the training ended.
 
     Beside the folders of other pictures, the study's own pictures lying on their side or head down, as a
     negative, and as noise and flat grey, count as outside.
@@ -48,7 +49,7 @@ def train_gate(
         flip=source.modality == "face",
     )  # fmt: skip
     trainer = ClassifierTrainer(config, images, labels, torch.device("cpu"))
-    job.run(trainer)
+    outcome = job.run(trainer, {"config": asdict(config)})
     model = trainer.finished(*parts["val"])
     save_classifier(model, job.out / "gate.safetensors")
     val_images, val_labels = parts["val"]
@@ -57,6 +58,7 @@ def train_gate(
     own, others = scores[val_labels[:, 0] == 1], scores[val_labels[:, 0] == 0]
     threshold = choose_threshold(own, others)
     return {
+        "stop": outcome.stop,
         "threshold": threshold,
         "false_alarms": float((own < threshold).mean()),
         "caught": float((others < threshold).mean()),

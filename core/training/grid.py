@@ -6,10 +6,8 @@ A TOML file: an optional `title`, and one table [cells.NAME] a cell with fields 
 
 from __future__ import annotations
 
-import math
 import re
 import tomllib
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from core.errors import UserError
 from core.networks.critic import OrdinalCritic
 from core.networks.exaggerator import HEADS, Band, Exaggerator, ExaggeratorConfig
 from core.training.exaggerator import ExaggeratorTraining
+from core.training.values import check_side, check_values
 
 SHIPPED = Path(__file__).parent / "grids"
 _NETWORK = {f.name: str(f.type) for f in fields(ExaggeratorConfig)}
@@ -82,16 +81,11 @@ def changed(
 
     Raises UserError for a field that is not there, a value of another kind, and a shape that makes no network.
     """
-    for name, value in changes.items():
+    for name in changes:
         if name in _OF_THE_STUDY:
             raise UserError(f"{where}: '{name}' is the study's and cannot be changed.")
-        kind = _NETWORK.get(name) or _TRAINING.get(name)
-        if kind is None:
-            known = ", ".join(n for n in (*_TRAINING, *_NETWORK) if n not in _OF_THE_STUDY)
-            raise UserError(f"{where}: there is no setting '{name}'; there is: {known}.")
-        fits, wanted = _KINDS[kind]
-        if not fits(value) or (value == 0 and kind == "int" and name != "seed"):
-            raise UserError(f"{where}: '{name}' takes {wanted}, not {value!r}.")
+    known = {n: kind for n, kind in (_TRAINING | _NETWORK).items() if n not in _OF_THE_STUDY}
+    check_values(changes, known, where)
     network = {n: v for n, v in changes.items() if n in _NETWORK}
     if "bands" in network:
         network["bands"] = tuple(Band(*band) for band in network["bands"])
@@ -115,6 +109,7 @@ def with_head(head: str) -> dict[str, Any]:
 
 def _build(shape: ExaggeratorConfig, training: ExaggeratorTraining, where: str) -> None:
     """Both networks, once, so that a shape that cannot be is a sentence before anything is trained."""
+    check_side(shape.size, 2 ** (shape.depth + 1), "A knob")
     x, p = torch.zeros(2, shape.channels, shape.size, shape.size), torch.full((2,), 0.5)
     try:
         with torch.no_grad():
@@ -122,34 +117,3 @@ def _build(shape: ExaggeratorConfig, training: ExaggeratorTraining, where: str) 
             OrdinalCritic(shape.channels, training.critic_base, shape.bins, shape.size)(x, torch.zeros(2).long())
     except (RuntimeError, ValueError, IndexError, ArithmeticError) as fault:
         raise UserError(f"{where} makes no network ({fault}).") from None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
-
-
-def _is_count(value: Any) -> bool:
-    return _is_number(value) and isinstance(value, int)
-
-
-def _is_bands(value: Any) -> bool:
-    def is_band(band: Any) -> bool:
-        return (
-            isinstance(band, list)
-            and len(band) in (2, 3)
-            and _is_count(band[0])
-            and _is_number(band[1])
-            and all(isinstance(colour, bool) for colour in band[2:])
-        )
-
-    return isinstance(value, list) and all(is_band(band) for band in value)
-
-
-_KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "bool": (lambda v: isinstance(v, bool), "true or false"),
-    "int": (_is_count, "a whole number above 0"),
-    "float": (_is_number, "a number, 0 or more"),
-    "str": (lambda v: isinstance(v, str), "a word"),
-    "str | None": (lambda v: isinstance(v, str), "a path"),
-    "tuple[Band, ...]": (_is_bands, "a list of [side, limit] or [side, limit, colour]"),
-}

@@ -28,9 +28,9 @@ class Job:
         """This process's device; under torchrun, its own GPU."""
         return start_processes(self.device)
 
-    def run(self, trainer: Trainer) -> Outcome:
-        """Train until the budget is spent or Ctrl-C."""
-        return run(trainer, self.budget, self.out, resume=self.resume, progress=self.progress)
+    def run(self, trainer: Trainer, about: dict[str, Any]) -> Outcome:
+        """Train until the budget is spent or Ctrl-C. about: all settings, which a resumed training must share."""
+        return run(trainer, self.budget, self.out, resume=self.resume, progress=self.progress, settings=about)
 
     def record(self, outcome: Outcome, source: Source, rows: LabelledTable, **about: Any) -> None:
         """Write `training.json`: how it ended, on which pictures, and all settings in `about`."""

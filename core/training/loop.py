@@ -7,6 +7,7 @@ A trainer is anything with `step(i, fraction) -> dict of numbers`, `state()`, `r
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -17,6 +18,8 @@ from typing import Any, Protocol
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from core.errors import UserError
 
 Progress = Callable[[int, int, dict[str, float]], None]
 
@@ -61,18 +64,21 @@ class Outcome:
 
 
 def run(
-    trainer: Trainer, budget: Budget, folder: Path, *, resume: bool = False, progress: Progress | None = None
-) -> Outcome:
+    trainer: Trainer, budget: Budget, folder: Path, *, resume: bool = False, progress: Progress | None = None,
+    settings: dict[str, Any] | None = None,
+) -> Outcome:  # fmt: skip
     """Train until the budget is spent or Ctrl-C; the state in `folder` is current whichever comes first.
 
     With minutes alone, the speed of the first steps fixes the number of steps, which is reported: training
-    again with that number and the same seed repeats the run.
+    again with that number and the same seed repeats the run. settings: kept with the state, so that it is not gone on
+    with as something else. Raises UserError when the state in `folder` has other settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state_file = folder / "state.pt"
     first, total, spent = 0, budget.steps, 0.0
     if resume and state_file.is_file():
         saved = torch.load(state_file, map_location="cpu", weights_only=False)  # our own file, not a user's
+        _same(saved.get("settings"), settings, state_file)
         trainer.restore(saved["trainer"])
         first, spent = saved["step"], saved["seconds"]
         total = total or saved["total"]
@@ -85,8 +91,10 @@ def run(
     def save() -> None:
         if is_main():
             part = state_file.with_suffix(".part")
+            spent = time.monotonic() - start
             torch.save(
-                {"trainer": trainer.state(), "step": index, "seconds": time.monotonic() - start, "total": total}, part
+                {"trainer": trainer.state(), "step": index, "seconds": spent, "total": total, "settings": settings},
+                part,
             )
             part.replace(state_file)
             trainer.sample(folder / "samples.png")
@@ -116,6 +124,26 @@ def run(
         stop = "interrupted"
     save()
     return Outcome(index, time.monotonic() - start, stop, last)
+
+
+def _same(before: dict[str, Any] | None, now: dict[str, Any] | None, file: Path) -> None:
+    """Raises UserError for the first setting that differs; states that say nothing of theirs are taken as they are."""
+    if before is None or now is None:
+        return
+    for name in sorted({*before, *now}):
+        a, b = before.get(name), now.get(name)
+        if isinstance(a, dict) and isinstance(b, dict):
+            _same(a, b, file)
+        elif _plain(a) != _plain(b):
+            raise UserError(
+                f"{file} is of another training ({name} was {_plain(a)} and is {_plain(b)}); resume it with the same "
+                "settings, or begin in another folder (--init takes weights over)."
+            )
+
+
+def _plain(value: Any) -> str:
+    """As it is after a trip through JSON, where a tuple is a list."""
+    return json.dumps(value, default=str, sort_keys=True)
 
 
 def is_main() -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from core.classifiers.blackbox import BlackBox
+from core.classifiers.blackbox import BlackBox, Classifier
 from core.classifiers.multiclass import MultiClass
 from core.classifiers.store import load_classifier, save_classifier
 from core.data.organs import organ_masks
@@ -33,6 +33,7 @@ from core.training.segmenter import SegmenterTrainer, SegmenterTraining
 from core.training.source import Source
 from core.training.translator import TranslatorTrainer, TranslatorTraining
 from core.training.vae_infill import VaeInfillTrainer
+from core.training.values import check_side
 
 # What worked best on each modality (README, design notes). Faces need a fine band for lips and teeth, blurred against
 # the stripes a decoder draws, and little colour; hearts do not.
@@ -48,14 +49,21 @@ def train_classifier(
     job: Job,
     *,
     balance: str | None = None,
-) -> dict[str, Any]:
-    """Train, calibrate on `val`, write `classifier.safetensors` and `training.json`; returns the val report.
+) -> tuple[Outcome, dict[str, Any]]:
+    """Train, calibrate on `val`, write `classifier.safetensors` and `training.json`; returns the val report as well.
+
+    Targets get the spelling of their columns.
 
     balance: an attribute; rows are thinned until it is as frequent among the positives of the first target as among
     its negatives, and both are as many.
     """
     place = job.place()
     table = source.table()
+    config = replace(
+        config,
+        targets=tuple(table.column(t) for t in config.targets),
+        auxiliary=tuple(table.column(t) for t in config.auxiliary),
+    )
     table = table.where(~np.isnan(_labels(table, config.targets)).all(1))
     if config.exclusive and config.auxiliary:
         raise UserError("Exclusive targets are learned alone: a softmax over them has no room for auxiliary labels.")
@@ -71,7 +79,8 @@ def train_classifier(
             raise UserError(f"'{target}' has no known label in split 'val', so it could not be calibrated.")
     config = replace(config, channels=source.channels, size=source.size)
     trainer = ClassifierTrainer(config, source.images(train), _labels(train, config.targets + config.auxiliary), place)
-    outcome = job.run(trainer)
+    about = {"config": asdict(config), "balance": balance}
+    outcome = job.run(trainer, about)
     val_images, val_labels = source.images(val), _labels(val, config.targets)
     model = trainer.finished(val_images, val_labels)
     logits = torch.from_numpy(predict_logits(model, val_images))
@@ -87,8 +96,8 @@ def train_classifier(
             report[target] = classification_report(val_labels[known, k], posterior[known, k])
     if is_main():
         save_classifier(model, job.out / "classifier.safetensors")
-        job.record(outcome, source, train, config=asdict(config), balance=balance, val=report)
-    return report
+        job.record(outcome, source, train, **about, val=report)
+    return outcome, report
 
 
 def train_exaggerator(
@@ -104,17 +113,16 @@ def train_exaggerator(
     `exaggerator.safetensors`, `training.json` and a sheet of samples.
     """
     place = job.place()
-    _divisible(source.size, 2 ** (config.depth + 1), "A knob")
+    check_side(source.size, 2 ** (config.depth + 1), "A knob")
     train = source.train("a knob")
-    sibling = None
-    if training.sibling:
-        sibling = load_classifier(Path(training.sibling), str(place), fold=True).target(target)
-    recogniser = load_classifier(Path(training.recogniser), str(place), fold=True) if training.recogniser else None
+    other, recogniser = (_beside(file, source, str(place)) for file in (training.sibling, training.recogniser))
+    sibling = other.target(target) if other else None
     trainer = ExaggeratorTrainer(config, training, f, source.images(train), place, sibling, recogniser)
-    outcome = job.run(trainer)
+    about = {"target": target, "network": asdict(config), "training": asdict(training)}
+    outcome = job.run(trainer, about)
     if is_main():
         save_exaggerator(trainer.finished(), job.out / "exaggerator.safetensors", target=target)
-        job.record(outcome, source, train, target=target, network=asdict(config), training=asdict(training))
+        job.record(outcome, source, train, **about)
     return outcome
 
 
@@ -129,20 +137,23 @@ def train_infill(
     `training.json` and a sheet of samples.
     """
     place = job.place()
-    _divisible(source.size, 8, "An infill")
+    check_side(source.size, 8, "An infill")
     train = source.train("an infill")
     channels = source.channels
     images = source.images(train)
     trainer: InpainterTrainer | VaeInfillTrainer
+    shape: InpainterConfig | VaeInfillConfig
     if kind == "ca":
-        trainer = InpainterTrainer(InpainterConfig(source.size, channels, width), training, images, place)
+        shape = InpainterConfig(source.size, channels, width)
+        trainer = InpainterTrainer(shape, training, images, place)
     else:
-        trainer = VaeInfillTrainer(VaeInfillConfig(source.size, channels, width), training, images, place)
-    outcome = job.run(trainer)
+        shape = VaeInfillConfig(source.size, channels, width)
+        trainer = VaeInfillTrainer(shape, training, images, place)
+    about = {"infill": kind, "network": shape.to_dict(), "training": asdict(training)}
+    outcome = job.run(trainer, about)
     if is_main():
-        model = trainer.finished()
-        save_infill(model, job.out / f"infill-{kind}.safetensors")
-        job.record(outcome, source, train, infill=kind, network=model.config.to_dict(), training=asdict(training))
+        save_infill(trainer.finished(), job.out / f"infill-{kind}.safetensors")
+        job.record(outcome, source, train, **about)
     return outcome
 
 
@@ -163,11 +174,12 @@ def train_autoencoder(
     train, val = source.train("an autoencoder"), source.table().split("val")
     config = AutoencoderConfig(source.size, source.channels, base, latent)
     trainer = AutoencoderTrainer(config, training, source.images(train), place)
-    outcome = job.run(trainer)
+    about = {"network": config.to_dict(), "training": asdict(training)}
+    outcome = job.run(trainer, about)
     report = reconstruction_report(trainer.finished(), source.images(val)) if len(val) else {}
     if is_main():
         save_autoencoder(trainer.finished(), job.out / "autoencoder.safetensors")
-        job.record(outcome, source, train, network=config.to_dict(), training=asdict(training), val=report)
+        job.record(outcome, source, train, **about, val=report)
     return outcome, report
 
 
@@ -184,7 +196,7 @@ def train_translator(
     `ganmex-<choice>.safetensors`, `training.json` and a sheet of samples. classifier: frozen, on `device`.
     """
     place = job.place()
-    _divisible(source.size, 4, "A translator")
+    check_side(source.size, 4, "A translator")
     table = source.table().split("train")
     labels, known = class_numbers(table, classifier.classes)
     if not known.any():
@@ -194,10 +206,11 @@ def train_translator(
     table, labels = table.where(known), labels[known]
     shape = TranslatorConfig(len(classifier.classes), source.size, source.channels, width)
     trainer = TranslatorTrainer(shape, training, classifier, source.images(table), labels, place)
-    outcome = job.run(trainer)
+    about = {"choice": choice, "network": shape.to_dict(), "training": asdict(training)}
+    outcome = job.run(trainer, about)
     if is_main():
         save_translator(trainer.finished(), job.out / f"ganmex-{choice}.safetensors", choice=choice)
-        job.record(outcome, source, table, choice=choice, network=shape.to_dict(), training=asdict(training))
+        job.record(outcome, source, table, **about)
     return outcome
 
 
@@ -214,7 +227,7 @@ def train_segmenter(
     """
     place = job.place()
     config = UNetConfig(source.size, organs, source.channels, base)
-    _divisible(source.size, 2**config.depth, "A segmenter")
+    check_side(source.size, 2**config.depth, "A segmenter")
     train = source.table().split("train")
     found = {organ: organ_masks(train, masks, organ, source.size) for organ in organs}
     rows = np.array(sorted(set().union(*found.values())), dtype=int)
@@ -224,17 +237,22 @@ def train_segmenter(
     drawn = np.stack([[found[o].get(int(r), missing).astype(np.float16) for o in organs] for r in rows])
     train = train.where(rows)
     trainer = SegmenterTrainer(config, training, source.images(train), drawn, place)
-    outcome = job.run(trainer)
+    about = {"network": config.to_dict(), "training": asdict(training)}
+    outcome = job.run(trainer, about)
     if is_main():
         save_segmenter(trainer.finished(), job.out / "segmenter.safetensors")
-        job.record(outcome, source, train, network=config.to_dict(), training=asdict(training))
+        job.record(outcome, source, train, **about)
     return outcome
 
 
-def _divisible(size: int, by: int, what: str) -> None:
-    """Raises UserError where a network could not put its pictures together again as it halved them."""
-    if size % by:
-        raise UserError(f"{what} halves its pictures, so their side is a multiple of {by}, which {size} is not.")
+def _beside(file: str | None, source: Source, place: str) -> Classifier | None:
+    """A frozen classifier that a knob is trained with beside f. Raises UserError where it sees other pictures."""
+    if file is None:
+        return None
+    found = load_classifier(Path(file), place, fold=True)
+    if found.channels != source.channels:
+        raise UserError(f"{file} is for pictures of {found.channels} channels, not of {source.channels}.")
+    return found
 
 
 def _labels(table: LabelledTable, targets: tuple[str, ...]) -> np.ndarray:

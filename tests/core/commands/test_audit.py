@@ -52,9 +52,9 @@ def test_without_a_split_column_all_rows_are_taken_else_test(contralens, words, 
     code, out, _ = contralens(*words, "--json")
     assert (code, json.loads(out)["n"]) == (0, 8)
     swapped = [*words[:3], *table, *words[7:]]
-    code, out, _ = contralens(*swapped, "--json")
+    code, out, _ = contralens(*swapped, "--json", "--out", tmp_path / "test")
     assert (code, json.loads(out)["n"]) == (0, 12)
-    code, out, _ = contralens(*swapped, "--json", "--pictures", "5", "--split", "all")
+    code, out, _ = contralens(*swapped, "--json", "--pictures", "5", "--split", "all", "--out", tmp_path / "five")
     assert (code, json.loads(out)["n"]) == (0, 5)
 
 

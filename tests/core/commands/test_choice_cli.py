@@ -148,7 +148,7 @@ def test_a_study_without_a_choice(mistake, study_folder, monkeypatch, tmp_path):
         (("--choice", "colour", "--steps", 1), "has no choice 'colour'; it has: place"),
         ((), "Say how long to train"),
         (("--steps", 1, "--options", "{nonsense"), "--options is not a JSON object"),
-        (("--steps", 1, "--options", '{"speed": 3}'), "--options is not a JSON object of training settings"),
+        (("--steps", 1, "--options", '{"speed": 3}'), "--options: there is no setting 'speed'"),
     ],
 )
 def test_a_translator_that_cannot_be_trained(mistake, tmp_path, words, sentence):

@@ -184,7 +184,7 @@ def test_mistakes_of_every_method(explain_mistake, method):
 
 
 def test_an_untrained_infill_says_how_to_train_it(explain_mistake):
-    line = explain_mistake("fido")
+    line = explain_mistake("fido", "--infill", "ca")
     assert "contralens train inpainter --study toy" in line
     assert "it has: mean, blur, random, local" in line
 

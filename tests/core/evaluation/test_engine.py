@@ -125,11 +125,15 @@ def test_what_ctrl_c_left_is_kept(tmp_path):
     assert [r["square"] for r in found] == [0, 1, 4, 9]
 
 
-def test_a_finished_run_is_not_run_again_unless_it_is_asked_to(tmp_path):
-    for resume, ran in ((False, 2), (True, 0), (False, 2)):
+def test_a_finished_run_is_neither_run_again_nor_written_over(tmp_path):
+    for resume, ran in ((False, 2), (True, 0)):
         RAN.clear()
         assert len(list(run_task(Square(), rows("1", "2"), tmp_path / "r.jsonl", resume=resume))) == 2
         assert len(RAN) == ran
+    before = (tmp_path / "r.jsonl").read_text()
+    with pytest.raises(UserError, match="holds the records of an earlier run; pass --resume"):
+        run_task(Square(), rows("1", "2"), tmp_path / "r.jsonl")
+    assert (tmp_path / "r.jsonl").read_text() == before
 
 
 def test_what_failed_is_tried_again(tmp_path):
@@ -150,8 +154,9 @@ def test_records_of_another_task_or_other_rows_are_not_reused(tmp_path):
     with pytest.raises(UserError, match="other pictures or labels"):
         run_task(Square(), rows("1", "2", a=[0, 0]), file, resume=True)
     assert file.read_text() == before  # hours of somebody's work
-    found = run_task(Square(1), rows("3"), file)  # not resumed: begun anew
-    assert [r["square"] for r in found] == [9]
+    with pytest.raises(UserError, match="holds the records of an earlier run"):
+        run_task(Square(1), rows("3"), file)
+    assert file.read_text() == before
 
 
 @pytest.mark.parametrize("left", ["", '{"task": "squ'])

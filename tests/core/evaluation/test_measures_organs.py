@@ -194,13 +194,15 @@ def test_hearts_that_are_found_nowhere_are_no_numbers_and_no_chart(measure, rows
 
 @pytest.mark.parametrize("organs", [("lungs",), ("spleen",)])
 def test_without_a_heart_there_is_no_heart_size(measure, organs):
-    assert "heart" not in measure("heart", segmenter=ToySegmenter(*organs), pictures=2)
+    with pytest.raises(UserError, match="no segmenter of the heart, so there is nothing for the measure 'heart'"):
+        measure("heart", segmenter=ToySegmenter(*organs), pictures=2)
 
 
 def test_without_a_segmenter_nothing_of_organs_is_measured(measure, folder, tmp_path):
     (folder / "study.toml").write_text(STUDY)
-    metrics = measure("heart", "segmenter", masks=tmp_path, pictures=2)
-    assert metrics == {"study": "toy"}
+    for name in ("heart", "segmenter"):
+        with pytest.raises(UserError, match=f"nothing for the measure '{name}'"):
+            measure(name, masks=tmp_path, pictures=2)
 
 
 def test_a_knob_that_paints_the_whole_picture_is_left_out(measure, folder):

@@ -326,7 +326,7 @@ def test_a_target_nobody_labelled_leaves_the_other_measures_alone(study_folder, 
     table = read_table(*labelled_folder)
     blank = type(table)(table.folder, table.files, table.columns | {"Large": ("",) * len(table)})
     metrics = evaluate_study(
-        Study(study_folder / "toy"), blank, tmp_path, measures=("knobs", "rivals", "infills"), pictures=3, cache=cache
+        Study(study_folder / "toy"), blank, tmp_path, measures=("knobs", "infills"), pictures=3, cache=cache
     )
     assert "knobs" not in metrics
     assert metrics["infills"]["n"] == 3

@@ -184,20 +184,22 @@ def stop(mask, kind, **more) -> str:
 
 def test_destroyed():
     said = stop(window_mask(), DESTROYING)
-    assert said.startswith("finished: hiding 6.2\u00a0% of the picture takes the classifier from 100.0\u00a0% to ")
+    assert said.startswith(
+        "finished: hiding 6.2\u00a0% of the picture takes the classifier from >\u00a099.9\u00a0% to "
+    )
     assert said.endswith("and flips the answer")
 
 
 def test_not_destroyed():
     said = stop(window_mask(0, 1), DESTROYING)
     assert said.startswith(
-        "finished, but the answer stands: hiding 94\u00a0% of the picture takes the classifier from 100.0"
+        "finished, but the answer stands: hiding 94\u00a0% of the picture takes the classifier from >\u00a099.9"
     )
 
 
 def test_destroyed_without_a_region():
     said = stop(window_mask(0, 0), DESTROYING)
-    assert said.startswith("finished without a region: no region is worth to the classifier (100.0\u00a0%)")
+    assert said.startswith("finished without a region: no region is worth to the classifier (>\u00a099.9\u00a0%)")
     assert "a smaller sparsity than 10 allows a larger one" in said
 
 
@@ -205,7 +207,7 @@ def test_sufficient():
     said = stop(window_mask(), SUFFICIENT)
     assert said == (
         "finished: 6.2\u00a0% of the picture alone suffices for the answer: filling the rest takes the classifier from "
-        "100.0\u00a0% to 100.0\u00a0%; with nothing shown the fill alone gives 0.2\u00a0%"
+        ">\u00a099.9\u00a0% to >\u00a099.9\u00a0%; with nothing shown the fill alone gives 0.2\u00a0%"
     )
 
 
@@ -224,7 +226,7 @@ def test_not_sufficient():
 
 def test_not_sufficient_without_a_region():
     said = stop(window_mask(0, 0), SUFFICIENT)
-    assert said.startswith("finished without a region: no region is worth to the classifier (100.0\u00a0%)")
+    assert said.startswith("finished without a region: no region is worth to the classifier (>\u00a099.9\u00a0%)")
     assert "smaller sparsity" in said
 
 

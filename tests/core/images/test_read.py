@@ -229,7 +229,7 @@ def test_a_tiny_picture(file):
 
 def test_paths(tmp_path):
     refused(tmp_path / "nowhere.png", "no file at .*nowhere.png")
-    refused(tmp_path, "no file at")
+    refused(tmp_path, "is a folder; name one picture in it")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "notes.png").write_text("no picture")
     sentence = refused(str(tmp_path / "folder" / "notes.png"), r"^notes\.png: .*not a picture")

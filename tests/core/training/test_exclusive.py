@@ -127,7 +127,7 @@ def source(tmp_path, monkeypatch):
 
 def test_the_record_of_a_whole_training(source, tmp_path):
     out = tmp_path / "out"
-    report = train_classifier(
+    _, report = train_classifier(
         source, config(targets=("0", "1", "2"), batch=6), Job(Budget(steps=2), out)
     )  # fmt: skip
     assert report["all classes"]["n"] == 9

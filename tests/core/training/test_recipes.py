@@ -40,7 +40,7 @@ def changed(source, **changes) -> Source:
 
 
 def test_a_classifier_and_its_record(source, tmp_path):
-    report = train_classifier(source, SMALL, Job(Budget(steps=2), tmp_path / "out"))
+    _, report = train_classifier(source, SMALL, Job(Budget(steps=2), tmp_path / "out"))
     model = load_classifier(tmp_path / "out" / "classifier.safetensors")
     assert (model.targets, model.size, model.channels) == (("Large", "Bright"), 32, 1)
     assert report.keys() == {"Large", "Bright"}
@@ -51,7 +51,7 @@ def test_a_classifier_and_its_record(source, tmp_path):
 
 
 def test_labels_that_are_blank_are_not_measured(source, tmp_path):
-    report = train_classifier(source, SMALL, Job(Budget(steps=1), tmp_path / "out"))
+    _, report = train_classifier(source, SMALL, Job(Budget(steps=1), tmp_path / "out"))
     val = source.table().split("val")
     assert report["Bright"]["n"] == int((~np.isnan(val.label("Bright"))).sum())
     assert report["Bright"]["n"] < report["Large"]["n"] == len(val)
@@ -89,9 +89,9 @@ def test_the_explainer_never_sees_test_pictures(source, tmp_path, monkeypatch):
     seen = []
     trainer = recipes.ExaggeratorTrainer
 
-    def watched(config, training, f, images, device, sibling):
+    def watched(config, training, f, images, *rest):
         seen.append(images)
-        return trainer(config, training, f, images, device, sibling)
+        return trainer(config, training, f, images, *rest)
 
     monkeypatch.setattr(recipes, "ExaggeratorTrainer", watched)
     train_exaggerator(source, AreaBox(), small_config(), FEW, Job(Budget(steps=1), tmp_path / "out"), target="Large")
@@ -134,7 +134,7 @@ def given(monkeypatch):
 def test_a_balanced_attribute_says_nothing_of_the_target(source, tmp_path, given):
     # Of the train rows, 7 and 6 are large with and without a bar, 4 and 7 small; of the val rows, 3, 4, 3 and 2.
     config = ClassifierConfig(targets=("Large",), width=8, batch=8)
-    report = train_classifier(source, config, Job(Budget(steps=1), tmp_path / "out"), balance="Bar")
+    _, report = train_classifier(source, config, Job(Budget(steps=1), tmp_path / "out"), balance="Bar")
     record = json.loads((tmp_path / "out" / "training.json").read_text())
     assert record["balance"] == "Bar"
     assert record["data"]["rows"] == 16
