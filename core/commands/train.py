@@ -24,7 +24,11 @@ Width = Annotated[int, typer.Option(min=1, help="Channels at full resolution; fo
 @with_options(Request)
 def classifier(
     request: Request,
-    targets: Annotated[str, typer.Option(help="Label columns, comma-separated.")],
+    targets: Annotated[str, typer.Option(help="Label columns, comma-separated.")] = "",
+    classes: Annotated[
+        str | None,
+        typer.Option(help="In place of --targets: a column whose values are the classes, such as the person."),
+    ] = None,
     architecture: Annotated[str, typer.Option(help="resnet, densenet or mobilenet.")] = "resnet",
     width: Annotated[int, typer.Option(min=1, help="Channels of the first stage, or DenseNet's growth rate.")] = 24,
     exclusive: Annotated[
@@ -55,14 +59,14 @@ def classifier(
     from core.training.classifier import ClassifierConfig
     from core.training.recipes import train_classifier
 
-    if not _names(targets):
-        raise UserError("Name the label columns to learn: --targets Smiling,Young.")
+    if bool(_names(targets)) == (classes is not None):
+        raise UserError("Name what to learn: label columns with --targets Smiling,Young, or one column with --classes.")
     config = ClassifierConfig(
         targets=_names(targets), auxiliary=_names(auxiliary), architecture=architecture, width=width, mixup=mixup,
         robust=robust, init=init, blend=blend, learning_rate=rate, weight_decay=weight_decay,
         flip=request.flip, seed=request.seed, exclusive=exclusive,
     )  # fmt: skip
-    outcome, report = request.train(train_classifier, request.source, config, balance=balance)
+    outcome, report = request.train(train_classifier, request.source, config, balance=balance, classes=classes)
     for target, numbers in report.items():
         if "top1" in numbers:
             print(f"{target} (val): {numbers['top1']:.2%} right of {numbers['n']}")

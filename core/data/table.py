@@ -76,6 +76,29 @@ class LabelledTable:
             kept |= rows
         return self.where(kept)
 
+    def by_value(self, name: str, least: int = 8) -> tuple[LabelledTable, tuple[str, ...]]:
+        """(the `train` rows of the values of a column that are there `least` times or more, with a 0/1 column for each
+        of them and one row of each in `val`; the names of these columns). What a recogniser of persons learns from: no
+        person is in two splits of this table's own.
+
+        Raises UserError when fewer than two values are there so often.
+        """
+        train = self.split("train")
+        values = train.columns[train.column(name)]
+        rows: dict[str, list[int]] = {}
+        for i, value in enumerate(values):
+            rows.setdefault(value, []).append(i)
+        often = sorted(v for v, found in rows.items() if v and len(found) >= least)
+        if len(often) < 2:
+            raise UserError(f"Fewer than two values of '{name}' have {least} or more pictures in split 'train'.")
+        kept = train.where(np.array(sorted(i for v in often for i in rows[v])))
+        first = {train.files[rows[v][0]] for v in often}
+        own = kept.columns[train.column(name)]
+        columns = {f"{name}={v}": tuple("1" if value == v else "0" for value in own) for v in often}
+        split = tuple("val" if file in first else "train" for file in kept.files)
+        table = LabelledTable(kept.folder, kept.files, kept.columns | {"split": split} | columns)
+        return table, tuple(columns)
+
     def balanced(self, first: str, second: str, seed: int = 0) -> LabelledTable:
         """As many rows as possible such that the four cells of two 0/1 columns are equally large, drawn at random.
 

@@ -142,8 +142,8 @@ def _train(
         other = next((n for n in COMMON if before and before.get(n) != settings[n]), None)
         if other is not None:
             raise Elsewhere(
-                f"{folder} holds this cell of another ablation ({other} {before.get(other)}, not {settings[other]}); run "
-                "this one into another --out, or delete that folder."
+                f"{folder} holds this cell of another ablation ({other} {before.get(other)}, not {settings[other]}); "
+                "run this one into another --out, or delete that folder."
             )
         state.unlink(missing_ok=True)
         write_json(folder / "settings.json", settings)

@@ -49,16 +49,20 @@ def train_classifier(
     job: Job,
     *,
     balance: str | None = None,
+    classes: str | None = None,
 ) -> tuple[Outcome, dict[str, Any]]:
     """Train, calibrate on `val`, write `classifier.safetensors` and `training.json`; returns the val report as well.
 
-    Targets get the spelling of their columns.
+    Targets get the spelling of their columns. classes: a column whose values are the classes, in place of targets.
 
     balance: an attribute; rows are thinned until it is as frequent among the positives of the first target as among
     its negatives, and both are as many.
     """
     place = job.place()
     table = source.table()
+    if classes is not None:
+        table, names = table.by_value(classes)
+        config = replace(config, targets=names, exclusive=True)
     config = replace(
         config,
         targets=tuple(table.column(t) for t in config.targets),

@@ -73,6 +73,28 @@ def test_no_file_column(tmp_path):
     refused(tmp_path, "image,Smiling\na.png,1\n", r"labels\.csv has no column 'file'; add one")
 
 
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_other_separators_than_commas(tmp_path, mark):
+    refused(tmp_path, f"file{mark}Smiling\na.png{mark}1\n", "columns that are not parted by commas")
+
+
+def test_a_file_counts_once(tmp_path):
+    refused(tmp_path, "file,Smiling\na.png,1\nb.png,0\na.png,1\n", r"more than one row for a\.png")
+
+
+def test_persons_as_classes():
+    who = ["a"] * 3 + ["b"] * 2 + ["c"] * 3 + ["", "a"]
+    split = ["train"] * 9 + ["test"]
+    found, names = table(file=[f"{i}.png" for i in range(10)], identity=who, split=split).by_value("Identity", least=3)
+    assert names == ("Identity=a", "Identity=c")
+    assert found.files == ("0.png", "1.png", "2.png", "5.png", "6.png", "7.png")
+    assert found.columns["split"] == ("val", "train", "train") * 2
+    np.testing.assert_array_equal(found.label("Identity=a"), [1, 1, 1, 0, 0, 0])
+    np.testing.assert_array_equal(found.label("Identity=c"), [0, 0, 0, 1, 1, 1])
+    with pytest.raises(UserError, match="Fewer than two values of 'identity' have 4 or more pictures"):
+        table(file=["a.png"], identity=["a"], split=["train"]).by_value("identity", least=4)
+
+
 def test_no_rows(tmp_path):
     refused(tmp_path, "file,Smiling\n", r"labels\.csv has a header but no rows")
 
