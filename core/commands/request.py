@@ -45,7 +45,7 @@ class Request:
     ] = None
     steps: Annotated[int | None, typer.Option(help="Number of steps; repeats exactly with the same seed.")] = None
     size: Annotated[
-        int | None, typer.Option(min=28, help="Side of the pictures in pixels; by default the study's.")
+        int | None, typer.Option(min=28, help="Side of the pictures in pixels, where not the study's.")
     ] = None
     where: Annotated[
         str | None, typer.Option(help="Keep only rows with column=value[,value]; & joins conditions, | alternatives.")
