@@ -7,6 +7,7 @@ averaged, the critic is trained under differentiable augmentation, and the morph
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ class ExaggeratorTraining:
     margin: float = 0.01  # targets stay this far from 0 and 1
     compile: bool = False
     init: str | None = None  # an exaggerator to take weights over from where the shapes agree
+    blend: float = 1.0  # how far the result lies on the line from init's weights to the trained ones
     sibling: str | None = None  # a robust classifier that f's changes should persuade as well
     sibling_f: float = 2.0  # its compatibility's weight
     recogniser: str | None = None  # a classifier of persons whose features the change should leave where they are
@@ -242,6 +244,14 @@ class ExaggeratorTrainer(Resumable):
         save_sheet(columns, captions, path)
 
     def finished(self) -> Exaggerator:
-        """The averaged network."""
-        assert isinstance(self.ema.module, Exaggerator)
-        return self.ema.module
+        """The averaged network, or where `blend` stops on the way to it."""
+        model = self.ema.module
+        assert isinstance(model, Exaggerator)
+        if self.training.init and self.training.blend < 1:
+            # Wortsman et al., CVPR 2022: on this line what either end learned is often kept together.
+            model = copy.deepcopy(model)
+            old = load_exaggerator(Path(self.training.init)).state_dict()
+            for name, weight in model.state_dict().items():
+                if name in old and old[name].shape == weight.shape and weight.is_floating_point():
+                    weight.lerp_(old[name].to(weight), 1 - self.training.blend)
+        return model

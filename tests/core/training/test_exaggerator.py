@@ -12,7 +12,7 @@ from toys import AreaBox, BrightnessBox, make_discs, shaken, small_config
 from core.classifiers.blackbox import Classifier
 from core.errors import UserError
 from core.networks.exaggerator import HEADS, Band, Exaggerator, bin_of
-from core.networks.store import save_exaggerator
+from core.networks.store import load_exaggerator, save_exaggerator
 from core.training import exaggerator as module
 from core.training.exaggerator import ExaggeratorTrainer, ExaggeratorTraining
 from core.training.loop import Budget, run
@@ -268,6 +268,23 @@ def test_it_starts_from_the_weights_of_another_knob(images, tmp_path):
     assert all(p.requires_grad for p in trainer.model.parameters())
     trainer.step(0, 0.0)
     assert not torch.equal(trainer.model.stem.weight, fresh.model.stem.weight)
+
+
+def test_it_may_stop_on_the_way_from_another_knob(images, tmp_path):
+    first = make_trainer(images, AreaBox())
+    save_exaggerator(first.finished(), tmp_path / "a.safetensors", target="x")
+    ends = {}
+    for blend in (1.0, 0.25, 0.0):
+        settings = replace(FEW, init=str(tmp_path / "a.safetensors"), blend=blend, seed=3)
+        trainer = make_trainer(images, AreaBox(), training=settings)
+        for i in range(3):
+            trainer.step(60 + i, 0.0)
+        ends[blend] = trainer.finished().state_dict()
+    old = load_exaggerator(tmp_path / "a.safetensors").state_dict()
+    for name, start in old.items():
+        torch.testing.assert_close(ends[0.0][name], start)
+        torch.testing.assert_close(ends[0.25][name], start + 0.25 * (ends[1.0][name] - start), atol=1e-6, rtol=1e-4)
+    assert any(not torch.equal(ends[1.0][name], start) for name, start in old.items())
 
 
 def test_where_shapes_differ_it_starts_anew(images, tmp_path):
