@@ -152,7 +152,7 @@ def test_it_turns_both_variants_and_asks_the_oracle_of_every_frame(bias):
     assert "**Fair: trained on" in text
     found = captions(app)
     assert len(found) == 14
-    assert found[0] == "cardiomegaly 1.0 %  \nmale 0.0 %"
+    assert found[0] == "cardiomegaly 1.0 %  \nmale < 0.1 %"
     assert found[1] == "cardiomegaly 22 %  \nmale 0.7 %  \n(the picture)"
     assert found[6] == "cardiomegaly 99 %  \nmale 99.9 %", "the biased classifier's knob moves what the oracle reads"
     assert found[13] == "cardiomegaly 99 %  \nmale 0.7 %", "the other's does not"
