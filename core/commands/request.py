@@ -44,9 +44,9 @@ class Request:
         typer.Option(help="Time limit; the speed of the first steps fixes how many there are.", callback=above_zero),
     ] = None
     steps: Annotated[int | None, typer.Option(help="Number of steps; repeats exactly with the same seed.")] = None
-    size: Annotated[
-        int | None, typer.Option(min=28, help="Side of the pictures in pixels, where not the study's.")
-    ] = None
+    size: Annotated[int | None, typer.Option(min=28, help="Side of the pictures in pixels, where not the study's.")] = (
+        None
+    )
     where: Annotated[
         str | None, typer.Option(help="Keep only rows with column=value[,value]; & joins conditions, | alternatives.")
     ] = None

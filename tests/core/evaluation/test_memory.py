@@ -67,7 +67,7 @@ def study(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory):
-    """A maker of label files of any length over thirty pictures, named again and again."""
+    """A maker of label files of any length over thirty pictures, each under many names."""
     folder = tmp_path_factory.mktemp("pictures")
     rng = np.random.default_rng(0)
     for i in range(30):
@@ -76,10 +76,13 @@ def cohort(tmp_path_factory):
 
     def make(n: int) -> tuple[Path, Path]:
         path = folder / f"{n}.csv"
+        for i in range(n):
+            if not (folder / f"{i}.jpg").exists():
+                (folder / f"{i}.jpg").hardlink_to(folder / f"{i % 30}.jpg")
         with path.open("w", newline="") as handle:
             writer = csv.writer(handle)
             writer.writerow(["file", "Bright", "Warm", "split", *(f"c{k}" for k in range(20))])
-            writer.writerows([f"{i % 30}.jpg", i % 2, i // 2 % 2, "test", *range(20)] for i in range(n))
+            writer.writerows([f"{i}.jpg", i % 2, i // 2 % 2, "test", *range(20)] for i in range(n))
         return folder, path
 
     return make
