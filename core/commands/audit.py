@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from core.commands.shared import Device, Seed, a_folder
+from core.commands.shared import Device, Seed, a_folder, end
 from core.commands.show import Bar, choose_device, print_json
 from core.errors import UserError
 
@@ -78,8 +78,7 @@ def audit(
         )  # fmt: skip
     except KeyboardInterrupt:
         bar.close()
-        print("interrupted; the same command with --resume goes on", file=sys.stderr)
-        raise typer.Exit(130) from None
+        end("interrupted")
     bar.close()
     write_csv(report, out / "audit.csv")
     write_plot(report, out / "audit.png")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from core.commands.shared import Data, Device, Labels, Seed, StudyName, Threads, a_folder, above_zero, json_object
+from core.commands.shared import Data, Device, Labels, Seed, StudyName, Threads, a_folder, above_zero, end, json_object
 from core.commands.show import Bar, choose_device
 from core.errors import UserError
 
@@ -120,13 +120,6 @@ class Request:
         result = recipe(*arguments, Job(budget, self.out, self.place, self.resume, bar), **more)
         bar.close()
         return result
-
-
-def end(stop: str) -> None:
-    """After Ctrl-C, say how to go on and end as shells expect."""
-    if stop == "interrupted":
-        print("interrupted; the same command with --resume goes on", file=sys.stderr)
-        raise typer.Exit(130)
 
 
 def print_outcome(outcome: Outcome, path: Path) -> None:

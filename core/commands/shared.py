@@ -6,6 +6,7 @@ import functools
 import inspect
 import json
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -57,6 +58,13 @@ def json_object(text: str, option: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise UserError(f"{option} is not a JSON object of settings.")
     return found
+
+
+def end(stop: str, how: str = "the same command with --resume goes on") -> None:
+    """After Ctrl-C, say how to go on and end as shells expect; `stop` as in `Outcome`."""
+    if stop == "interrupted":
+        print(f"interrupted; {how}", file=sys.stderr)
+        raise typer.Exit(130)
 
 
 _KEYWORD, _NONE = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.empty

@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from core.commands.request import Request, Settings, end, print_outcome
-from core.commands.shared import above_zero, from_zero, json_object, with_options
+from core.commands.request import Request, Settings, print_outcome
+from core.commands.shared import above_zero, end, from_zero, json_object, with_options
 from core.errors import UserError
 
 app = typer.Typer(help="Train a model of a study.", no_args_is_help=True)
@@ -219,7 +219,7 @@ def gate(
     print(f"threshold {result['threshold']:.4f}; val: {result['caught']:.1%} of other pictures caught,")
     print(f"{result['false_alarms']:.1%} of the study's own turned away")
     print(f"written: {request.out / 'gate.safetensors'}; put the threshold into study.toml")
-    end(result["stop"])
+    end(result["stop"], "what it had learned by then is written")
 
 
 def _infill(kind: str, request: Request, width: int, options: str) -> None:

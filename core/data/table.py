@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -140,16 +140,15 @@ def label_numbers(name: str, column: Sequence[str], file: str = "the label file"
     write "no") as 0. Raises UserError, which calls the column's file as `file` does, for anything else.
     """
     words = {"": np.nan, "M": 1.0, "F": 0.0, "PA": 1.0, "AP": 0.0, "-1": 0.0}
-    values = []
-    for text in column:
+    for text in dict.fromkeys(column):  # each text once: there are few, and a table may have a column a person
         try:
             value = words[text] if text in words else float(text)
         except ValueError:
             value = np.inf
         if value not in (0.0, 1.0) and value == value:
             raise UserError(f"Column '{name}' of {file} is not 0/1: it holds '{text}'.")
-        values.append(value)
-    return np.array(values, dtype=np.float32)
+        words[text] = value
+    return np.array([words[text] for text in column], dtype=np.float32)
 
 
 def without_file(names: Sequence[str]) -> str:
@@ -186,8 +185,7 @@ def read_table(folder: Path, labels: Path, *, missing_ok: bool = False) -> Label
     if "" in files:
         raise UserError(f"{labels} has a row without a file name, row {files.index('') + 2}.")
     if len(set(files)) < len(files):
-        seen: set[str] = set()
-        twice = next(name for name in files if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        twice = Counter(files).most_common(1)[0][0]
         raise UserError(f"{labels} has more than one row for {twice}, which would count twice; leave one.")
     missing = [name for name in files if not (folder / name).is_file()]
     if missing and (not missing_ok or len(missing) == len(files)):

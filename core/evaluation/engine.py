@@ -114,7 +114,7 @@ def run_task(
         raise UserError("--address is of a Ray cluster; pass --engine ray with it.")
     file.parent.mkdir(parents=True, exist_ok=True)
     header = {"task": task.key, "rows": rows.digest}
-    if not resume and file.is_file() and next(read_records(file), None) is not None:
+    if not resume and _has_more_than_a_header(file):
         raise UserError(
             f"{file} holds the records of an earlier run; pass --resume to go on with it, or another --out."
         )
@@ -172,6 +172,15 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _has_more_than_a_header(file: Path) -> bool:
+    """Whether something follows the first line, records or what else somebody keeps there."""
+    if not file.is_file():
+        return False
+    with file.open("rb") as handle:
+        handle.readline()
+        return bool(handle.read(1))
 
 
 def _finished(file: Path, header: dict[str, str]) -> set[int] | None:

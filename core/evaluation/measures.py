@@ -58,13 +58,12 @@ def measure_references(cohort: Cohort, metrics: Metrics, out: Path, write: Write
 
 def measure_gate(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> None:
     """False alarms and what is caught of other kinds of pictures."""
-    if "gate" in cohort.study.settings:
-        options = cohort.options
-        metrics["gate"] = cohort.about | gate_report(
-            cohort.study, cohort.answers.of("gate", "in_domain"), options.negatives, options.unseen,
-            seed=options.seed, progress=cohort.progress("gate"),
-        )  # fmt: skip
-        write()
+    options = cohort.options
+    metrics["gate"] = cohort.about | gate_report(
+        cohort.study, cohort.answers.of("gate", "in_domain"), options.negatives, options.unseen,
+        seed=options.seed, progress=cohort.progress("gate"),
+    )  # fmt: skip
+    write()
 
 
 def measure_knobs(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> None:
@@ -85,8 +84,6 @@ def measure_knobs(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> 
 def measure_identity(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> None:
     """Whether a face network still sees the same person after each target's first knob."""
     study = cohort.study
-    if study.modality != "face":
-        return
     for target, changer in knobs_of(study, cohort.options.heads, cohort.options.targets):
         if changer.head == study.heads(target)[0] and len(cohort.choose(target, 1)):
             result = identity_report(cohort, changer, target, cohort.progress(f"identity {target}"))

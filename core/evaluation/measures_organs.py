@@ -25,7 +25,7 @@ TITLES = {"ctr": "cardiothoracic ratio", "area": "heart area by the square of th
 def measure_segmenter(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> None:
     """Dice of every organ on the rows of the split that have masks (--masks)."""
     study, masks = cohort.study, cohort.options.masks
-    if "segmenter" not in study.settings or masks is None:
+    if masks is None:
         return
     network = study.segmenter()
     size = network.config.size
@@ -47,8 +47,6 @@ def measure_segmenter(cohort: Cohort, metrics: Metrics, out: Path, write: Write)
 def measure_heart(cohort: Cohort, metrics: Metrics, out: Path, write: Write) -> None:
     """Heart size against the condition, over a population, and the paper's groups and tests; CSV and PNG beside."""
     study, options = cohort.study, cohort.options
-    if "segmenter" not in study.settings or "heart" not in study.segmenter().config.organs:
-        return
     for target in study.knobs:
         head = study.heads(target)[0]
         if head == "paper":

@@ -19,8 +19,6 @@ def measure_rivals(cohort: Cohort, metrics: Metrics, out: Path, write: Write) ->
     all methods see the same ones; with `heads` given, the others keep what was measured on the very same pictures.
     """
     study, options = cohort.study, cohort.options
-    if "autoencoder" not in study.settings:
-        return
     pictures = min(options.pictures, MOST)
     for target in options.targets or study.knobs:
         chosen = cohort.choose(target, pictures)

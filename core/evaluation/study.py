@@ -75,8 +75,10 @@ def evaluate_study(
     for target in chosen.targets:
         study.blackbox(target)
     _check_heads(study, chosen.heads)
-    if measures is not MEASURES:
-        _check_measures(study, measures)
+    lacking = {name: what for name in measures if (what := _lacks(study, name))}
+    if lacking and measures is not MEASURES:  # asked for by name
+        name, what = next(iter(lacking.items()))
+        raise UserError(f"{study.title} has no {what}, so there is nothing for the measure '{name}'.")
     path = out / "metrics.json"
     whole = read_object(path)
     name = study.settings["study"]["name"].partition(":")[0]
@@ -107,7 +109,7 @@ def evaluate_study(
 
     cohort = Cohort(study, table, rows, images, cache, chosen, report, answers)
     for name, measure in _MEASURES.items():
-        if name in measures:
+        if name in measures and name not in lacking:
             measure(cohort, metrics, beside, write)
     write()
     write_report(metrics, beside / REPORT)
@@ -138,12 +140,10 @@ _NEEDS: dict[str, tuple[str, Callable[[Study], bool]]] = {
 }
 
 
-def _check_measures(study: Study, measures: tuple[str, ...]) -> None:
-    """Raises UserError for a measure that was asked for by name and has nothing to look at."""
-    for name in measures:
-        what, there = _NEEDS.get(name, ("", lambda s: True))
-        if not there(study):
-            raise UserError(f"{study.title} has no {what}, so there is nothing for the measure '{name}'.")
+def _lacks(study: Study, measure: str) -> str:
+    """What a study would need for a measure and has not, or ''."""
+    what, there = _NEEDS.get(measure, ("", lambda s: True))
+    return "" if there(study) else what
 
 
 def _wanted(measures: tuple[str, ...]) -> tuple[str, ...] | None:

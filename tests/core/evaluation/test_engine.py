@@ -170,6 +170,9 @@ def test_a_file_of_something_else_is_left_alone(tmp_path, other):
     (tmp_path / "r.jsonl").write_bytes(other)
     with pytest.raises(UserError, match=r"r\.jsonl holds the records of another task"):
         run_task(Square(), rows("1"), tmp_path / "r.jsonl", resume=True)
+    if other.count(b"\n") > 1:
+        with pytest.raises(UserError, match=r"r\.jsonl holds the records of an earlier run"):
+            run_task(Square(), rows("1"), tmp_path / "r.jsonl")
     assert (tmp_path / "r.jsonl").read_bytes() == other
 
 
