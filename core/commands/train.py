@@ -97,7 +97,8 @@ def exaggerator(
         Path | None, typer.Option(help="Exaggerator to take weights over from; with --steps 0 only --limits change.")
     ] = None,
     sibling: Annotated[
-        Path | None, typer.Option(help="A robust classifier of the same target that the change must persuade too.")
+        list[Path] | None,
+        typer.Option(help="A robust classifier of the same target that the change must persuade too; repeatable."),
     ] = None,
     recogniser: Annotated[
         Path | None, typer.Option(help="A classifier of persons; the change should leave its features where they are.")
@@ -124,7 +125,7 @@ def exaggerator(
     shape = replace(SHAPES[modality], base=base, size=request.source.size, **with_head(head))
     settings = ExaggeratorTraining(
         batch=batch, flip=request.flip, compile=compile, seed=request.seed, init=str(init) if init else None,
-        sibling=str(sibling) if sibling else None, recogniser=str(recogniser) if recogniser else None,
+        siblings=tuple(str(file) for file in sibling or ()), recogniser=str(recogniser) if recogniser else None,
     )  # fmt: skip
     shape, settings = changed(shape, settings, json_object(limits, "--limits"), "--limits")
     shape, settings = changed(shape, settings, json_object(options, "--options"), "--options")

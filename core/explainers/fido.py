@@ -20,6 +20,7 @@ from core.classifiers.blackbox import BlackBox
 from core.errors import UserError
 from core.explainers.masking import DESTROYING, SUFFICIENT, Found, area_penalty, begin, finish
 from core.explainers.registry import Explainer, Progress, Subject, register
+from core.explainers.replay import Replay, adam, set_rate
 from core.explainers.results import MaskResult
 from core.images.picture import Prepared
 from core.infills.infill import Infill, compose
@@ -71,13 +72,11 @@ def optimise(
     grid = config.grid or max(4, height // 4)
     generator = torch.Generator(x.device).manual_seed(config.seed)
     logit = torch.zeros(n, 1, grid, grid, device=x.device, requires_grad=True)
-    optimiser = torch.optim.Adam([logit], config.rate)
+    optimiser = adam([logit], config.rate)
+    price = torch.zeros((), device=x.device)
     area = None if config.area is None else torch.full((n,), config.area, device=x.device)
-    trace = []
-    for step in range(config.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = config.rate * (1 - step / config.steps)
-        ramp = min(1.0, step / (0.1 * config.steps))
+
+    def descend() -> Tensor:
         chance = _upsample(torch.sigmoid(logit), height, width)
         soft = _draw(logit, chance, config, generator)
         hard = (soft > 0.5).to(soft).detach()
@@ -86,18 +85,24 @@ def optimise(
         mask = hard + soft - soft.detach() if config.hard_edges else soft
         score = sign * f.logit(compose(x, proposal, mask).flatten(0, 1)).view(n, -1).mean(1)
         evidence = chance if config.kind == "sdr" else 1 - chance
+        size = evidence.mean((1, 2, 3)) if area is None else area_penalty(evidence, area)
+        loss = (score if config.kind == "sdr" else -score) + price * size
+        (logit.grad,) = torch.autograd.grad(loss.sum(), [logit])
+        optimiser.step()
+        return loss.detach()
+
+    step = Replay(descend, x.device, generator)
+    trace = []
+    for index in range(config.steps):
+        set_rate(optimiser, config.rate * (1 - index / config.steps))
         if area is None:
-            price = ramp * config.sparsity * evidence.mean((1, 2, 3))
+            price.fill_(min(1.0, index / (0.1 * config.steps)) * config.sparsity)
         else:
             # A price searched step by step overshoots while the mask comes down from one half; a constraint does not.
-            price = 10 * 300 ** (step / config.steps) * area_penalty(evidence, area)
-        loss = (score if config.kind == "sdr" else -score) + price
-        optimiser.zero_grad()
-        loss.sum().backward()
-        optimiser.step()
-        trace.append(loss.detach())
+            price.fill_(10 * 300 ** (index / config.steps))
+        trace.append(step())
         if progress is not None:
-            progress(step + 1, config.steps)
+            progress(index + 1, config.steps)
     hidden = _upsample(torch.sigmoid(logit.detach()), height, width)
     return Found(hidden if config.kind == "sdr" else 1 - hidden, torch.stack(trace))
 

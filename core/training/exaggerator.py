@@ -8,6 +8,7 @@ averaged, the critic is trained under differentiable augmentation, and the morph
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,8 @@ class ExaggeratorTraining:
     compile: bool = False
     init: str | None = None  # an exaggerator to take weights over from where the shapes agree
     blend: float = 1.0  # how far the result lies on the line from init's weights to the trained ones
-    sibling: str | None = None  # a robust classifier that f's changes should persuade as well
-    sibling_f: float = 2.0  # its compatibility's weight
+    siblings: tuple[str, ...] = ()  # robust classifiers that f's changes should persuade as well
+    sibling_f: float = 2.0  # the weight of their mean compatibility
     recogniser: str | None = None  # a classifier of persons whose features the change should leave where they are
     identity: float = 1.0  # the weight of that
     seed: int = 0
@@ -72,12 +73,12 @@ class ExaggeratorTrainer(Resumable):
         f: BlackBox,
         images: np.ndarray,
         device: torch.device,
-        sibling: BlackBox | None = None,
+        siblings: Sequence[BlackBox] = (),
         recogniser: Classifier | None = None,
     ) -> None:
-        """images: [N, C, S, S] uint8, training split only; f, sibling and recogniser: frozen, on `device`."""
+        """images: [N, C, S, S] uint8, training split only; f, siblings and recogniser: frozen, on `device`."""
         torch.manual_seed(training.seed)
-        self.sibling, self.recogniser = sibling, recogniser
+        self.siblings, self.recogniser = siblings, recogniser
         self.config, self.training, self.f, self.device = config, training, f, device
         self.images = torch.from_numpy(images).to(device)
         model = Exaggerator(config)
@@ -187,10 +188,9 @@ class ExaggeratorTrainer(Resumable):
                 "gan": training.gan * generator_hinge(score),
                 "f": training.f * compatibility(logit, target),
             }
-            if self.sibling:
-                with torch.no_grad():
-                    wanted = moved_as_far(self.sibling.logit(x).float(), p, target, training.margin)
-                losses["sibling"] = training.sibling_f * compatibility(self.sibling.logit(seen).float(), wanted)
+            if self.siblings:
+                followed = [self._followed(sibling, x, seen, p, target) for sibling in self.siblings]
+                losses["sibling"] = training.sibling_f * torch.stack(followed).mean()
             if self.recogniser:
                 # Without the view, which moves features more than the knob does.
                 with torch.no_grad():
@@ -226,6 +226,11 @@ class ExaggeratorTrainer(Resumable):
             "error": (reached - target)[:half].abs().mean(),
             "moved": (change.x.detach() - x).abs().mean(),
         }
+
+    def _followed(self, sibling: BlackBox, x: Tensor, seen: Tensor, p: Tensor, target: Tensor) -> Tensor:
+        with torch.no_grad():
+            wanted = moved_as_far(sibling.logit(x).float(), p, target, self.training.margin)
+        return compatibility(sibling.logit(seen).float(), wanted)
 
     @torch.no_grad()
     def sample(self, path: Path) -> None:

@@ -119,9 +119,9 @@ def train_exaggerator(
     place = job.place()
     check_side(source.size, 2 ** (config.depth + 1), "A knob")
     train = source.train("a knob")
-    other, recogniser = (_beside(file, source, str(place)) for file in (training.sibling, training.recogniser))
-    sibling = other.target(target) if other else None
-    trainer = ExaggeratorTrainer(config, training, f, source.images(train), place, sibling, recogniser)
+    siblings = [_beside(file, source, str(place)).target(target) for file in training.siblings]
+    recogniser = _beside(training.recogniser, source, str(place)) if training.recogniser else None
+    trainer = ExaggeratorTrainer(config, training, f, source.images(train), place, siblings, recogniser)
     about = {"target": target, "network": asdict(config), "training": asdict(training)}
     outcome = job.run(trainer, about)
     if is_main():
@@ -249,10 +249,8 @@ def train_segmenter(
     return outcome
 
 
-def _beside(file: str | None, source: Source, place: str) -> Classifier | None:
+def _beside(file: str, source: Source, place: str) -> Classifier:
     """A frozen classifier that a knob is trained with beside f. Raises UserError where it sees other pictures."""
-    if file is None:
-        return None
     found = load_classifier(Path(file), place, fold=True)
     if found.channels != source.channels:
         raise UserError(f"{file} is for pictures of {found.channels} channels, not of {source.channels}.")

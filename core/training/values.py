@@ -36,6 +36,10 @@ def _is_count(value: Any) -> bool:
     return _is_number(value) and isinstance(value, int)
 
 
+def _is_paths(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(path, str) for path in value)
+
+
 def _is_bands(value: Any) -> bool:
     def is_band(band: Any) -> bool:
         return (
@@ -55,5 +59,6 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "float": (_is_number, "a number, 0 or more"),
     "str": (lambda v: isinstance(v, str), "a word"),
     "str | None": (lambda v: isinstance(v, str), "a path"),
+    "tuple[str, ...]": (_is_paths, "a list of paths"),
     "tuple[Band, ...]": (_is_bands, "a list of [side, limit] or [side, limit, colour]"),
 }

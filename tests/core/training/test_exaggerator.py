@@ -95,7 +95,7 @@ def test_the_sibling_pulls_too(images):
     weights = ExaggeratorTraining(
         batch=8, critic_base=4, gan=0, f=0, rec=0, residual=0, chroma=0, smooth=0, magnitude=0, rate=2e-3
     )
-    trainer = ExaggeratorTrainer(small_config("morph"), weights, f, images, CPU, sibling)
+    trainer = ExaggeratorTrainer(small_config("morph"), weights, f, images, CPU, [sibling])
     logs = [trainer.step(i, 0.0)["sibling"] for i in range(30)]
     assert 0 < np.mean(logs[-6:]) < 0.8 * np.mean(logs[:6])
 

@@ -75,10 +75,10 @@ def test_an_exaggerator_and_its_record(source, tmp_path):
 def test_an_exaggerator_with_a_sibling(source, tmp_path):
     train_classifier(source, SMALL, Job(Budget(steps=1), tmp_path / "f"))
     file = str(tmp_path / "f" / "classifier.safetensors")
-    train = partial(train_exaggerator, source, AreaBox(), small_config(), replace(FEW, sibling=file))
+    train = partial(train_exaggerator, source, AreaBox(), small_config(), replace(FEW, siblings=(file, file)))
     train(Job(Budget(steps=1), tmp_path / "out"), target="Large")
     record = json.loads((tmp_path / "out" / "training.json").read_text())
-    assert record["training"]["sibling"] == file
+    assert record["training"]["siblings"] == [file, file]
     with pytest.raises(UserError, match="no target 'Bar'"):
         train(Job(Budget(steps=1), tmp_path / "other"), target="Bar")
 
