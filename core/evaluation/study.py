@@ -79,6 +79,8 @@ def evaluate_study(
     if lacking and measures is not MEASURES:  # asked for by name
         name, what = next(iter(lacking.items()))
         raise UserError(f"{study.title} has no {what}, so there is nothing for the measure '{name}'.")
+    if "segmenter" in measures and measures is not MEASURES and chosen.masks is None:
+        raise UserError("The measure 'segmenter' compares with drawn masks; name their folder with --masks.")
     path = out / "metrics.json"
     whole = read_object(path)
     name = study.settings["study"]["name"].partition(":")[0]

@@ -243,7 +243,9 @@ def test_dice_of_the_pictures_that_have_masks(measure, labelled_folder, tmp_path
 
 
 def test_the_segmenter_is_measured_on_masks_only(measure, tmp_path):
-    assert "segmenter" not in measure("segmenter")
+    with pytest.raises(UserError, match="name their folder with --masks"):
+        measure("segmenter")
+    assert not (tmp_path / "out").exists()
     none = masks_folder(tmp_path / "none", ["elsewhere.png"])
     with pytest.raises(UserError, match="No picture of this split has a mask in"):
         measure("segmenter", masks=none)
