@@ -22,6 +22,7 @@ from core.networks.critic import OrdinalCritic, critic_hinge, generator_hinge
 from core.networks.exaggerator import Change, Exaggerator, ExaggeratorConfig, bin_of, condition_of
 from core.networks.store import load_exaggerator
 from core.training.augment import EXPECTATION_VIEW, diff_augment, random_view
+from core.training.binned import BinnedPictures
 from core.training.loop import EMA, average_gradients, world
 from core.training.losses import compatibility, likeness_loss, moved_as_far, total_variation
 from core.training.sheet import save_sheet
@@ -80,7 +81,7 @@ class ExaggeratorTrainer(Resumable):
         torch.manual_seed(training.seed)
         self.siblings, self.recogniser = siblings, recogniser
         self.config, self.training, self.f, self.device = config, training, f, device
-        self.images = torch.from_numpy(images).to(device)
+        self.pictures = BinnedPictures(torch.from_numpy(images).to(device), f, config.bins)
         model = Exaggerator(config)
         if training.init:
             old, new = load_exaggerator(Path(training.init)).state_dict(), model.state_dict()
@@ -94,35 +95,14 @@ class ExaggeratorTrainer(Resumable):
         self.ema = EMA(self.model, training.ema)
         self.optimiser = torch.optim.Adam(self.model.parameters(), training.rate, betas=(0.0, 0.9))
         self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), training.critic_rate, betas=(0.0, 0.9))
-        self.bins = self._sort_into_bins()
         rank, _ = world()
         self.rng = np.random.default_rng([training.seed, rank])
         torch.manual_seed(training.seed * 1000 + rank)
         self._forward = torch.compile(self._generate) if training.compile else self._generate
 
-    @torch.no_grad()
-    def _sort_into_bins(self) -> list[np.ndarray]:
-        posterior = torch.cat([self.f.posterior(part.float() / 255) for part in self.images.split(256)])
-        bins = bin_of(posterior, self.config.bins).cpu().numpy()
-        found = [np.flatnonzero(bins == k) for k in range(self.config.bins)]
-        return [rows for rows in found if len(rows)]
-
     def _batch(self) -> Tensor:
-        """[batch, C, S, S] in [0, 1], every bin of f(x) as likely as the next.
-
-        Where f is sure of most pictures, balancing leaves few of those that users bring: `natural` gives some back.
-        """
-        natural = round(self.training.natural * self.training.batch)
-        choice = self.rng.integers(len(self.bins), size=self.training.batch - natural)
-        drawn = [int(self.rng.choice(self.bins[b])) for b in choice]
-        drawn += self.rng.integers(len(self.images), size=natural).tolist()
-        # In random order, because half of a batch is shown to f through a view.
-        rows = torch.as_tensor(self.rng.permutation(drawn) if natural else drawn, device=self.device)
-        x = self.images[rows].float() / 255
-        if self.training.flip:
-            mirror = torch.as_tensor(self.rng.random(len(x)) < 0.5, device=self.device)
-            x = torch.where(mirror[:, None, None, None], x.flip(-1), x)
-        return x.contiguous(memory_format=torch.channels_last)
+        training = self.training
+        return self.pictures.draw(self.rng, training.batch, natural=training.natural, flip=training.flip)
 
     def _targets(self, n: int) -> Tensor:
         """[n] wanted probabilities: a uniform bin, then uniform inside it; bin centres for the binned condition."""
@@ -235,10 +215,9 @@ class ExaggeratorTrainer(Resumable):
     @torch.no_grad()
     def sample(self, path: Path) -> None:
         """A sheet: training pictures of low, middle and high f(x) as rows, requests from 0 to 1 as columns."""
-        rows = [
-            int(group[i]) for group in (self.bins[0], self.bins[len(self.bins) // 2], self.bins[-1]) for i in (0, -1)
-        ]
-        x = self.images[rows].float() / 255
+        bins = self.pictures.rows
+        rows = [int(group[i]) for group in (bins[0], bins[len(bins) // 2], bins[-1]) for i in (0, -1)]
+        x = self.pictures.images[rows].float() / 255
         p = self.f.posterior(x)
         model = self.finished()
         columns, captions = [x], [[f"f={float(v):.2f}" for v in p]]

@@ -176,35 +176,16 @@ def test_binned_targets_are_bin_centres(images):
     np.testing.assert_allclose(found, 0.05 + 0.1 * np.arange(10), atol=1e-4)
 
 
-def test_batches_are_balanced_over_the_bins_of_f():
-    # 60 dark pictures and one for each of two brighter bins: each of the three bins is drawn a third of the time.
-    images = np.full((62, 1, 32, 32), 20, np.uint8)
-    images[60], images[61] = 128, 250
-    trainer = make_trainer(images, BrightnessBox(gain=6, threshold=0.5))
-    assert [len(rows) for rows in trainer.bins] == [60, 1, 1]
-    drawn = torch.cat([trainer._batch()[:, 0, 0, 0] for _ in range(300)])
-    for value in (20, 128, 250):
-        assert float((drawn * 255).round().eq(value).float().mean()) == pytest.approx(1 / 3, abs=0.04)
-
-
-def test_half_of_a_batch_may_come_as_the_data_does():
-    images = np.full((62, 1, 32, 32), 20, np.uint8)
-    images[60], images[61] = 128, 250
-    settings = ExaggeratorTraining(batch=20, critic_base=4, natural=0.5)
-    trainer = make_trainer(images, BrightnessBox(gain=6, threshold=0.5), training=settings)
-    batches = torch.stack([trainer._batch()[:, 0, 0, 0] for _ in range(300)])
-    dark = (batches * 255).round().eq(20).float()
-    # Half of 1/3 and half of 60/62; and at any place of the batch alike.
-    assert float(dark.mean()) == pytest.approx((1 / 3 + 60 / 62) / 2, abs=0.03)
-    assert float(dark[:, :10].mean()) == pytest.approx(float(dark[:, 10:].mean()), abs=0.05)
-
-
-def test_flip_mirrors_about_half():
-    images = np.zeros((4, 1, 32, 32), np.uint8)
-    images[..., :16] = 255
-    trainer = make_trainer(images, BrightnessBox(), training=ExaggeratorTraining(batch=200, critic_base=4, flip=True))
-    mirrored = (trainer._batch()[:, 0, 0, 0] == 0).float().mean()
-    assert float(mirrored) == pytest.approx(0.5, abs=0.12)
+def test_batches_are_drawn_as_the_settings_say(images, monkeypatch):
+    settings = ExaggeratorTraining(batch=6, critic_base=4, natural=0.5, flip=True)
+    trainer = make_trainer(images, AreaBox(), training=settings)
+    asked = []
+    draw = trainer.pictures.draw
+    monkeypatch.setattr(
+        trainer.pictures, "draw", lambda rng, n, **more: asked.append((n, more)) or draw(rng, n, **more)
+    )
+    trainer.step(0, 0.0)
+    assert asked == [(6, {"natural": 0.5, "flip": True})]
 
 
 def test_the_critic_sees_real_with_its_own_bin_and_fake_with_the_wanted_one(images, monkeypatch):
