@@ -63,9 +63,11 @@ def test_it_sums_to_the_difference_of_the_scores(name, kind):
             p.mul_(1.5)
     score = Score(as_choice(frozen(network), ("a", "b", "c")), 0, 1, kind)
     x, start = two(4, size=16)
-    change, gap = residual(score, x, start, deeplift(score, x, start))
+    found = deeplift(score, x, start)
+    change, gap = residual(score, x, start, found)
     assert float(change.abs().min()) > 1e-4
-    assert (gap.abs() <= 1e-5 * (1 + change.abs())).all()
+    # Rounding goes with what is added up, of which most cancels, and differs from one processor to the next.
+    assert (gap.abs() <= 2e-6 * (1 + found.abs().flatten(1).sum(1))).all()
 
 
 def test_the_sum_in_double_precision_is_exact():
