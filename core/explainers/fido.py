@@ -143,7 +143,7 @@ register(
         purpose="The smallest region that decides: hidden, it destroys the answer; alone, it suffices.",
         paper="Chang et al., Explaining Image Classifiers by Counterfactual Generation, ICLR 2019",
         needs=("classifier", "infill"),
-        cost="300 steps of 8 masks; seconds on a GPU, about a quarter of a minute on two CPU cores",
+        cost="300 steps of 8 masks; about a second on a GPU, a quarter of a minute on two CPU cores",
         config=FidoConfig,
         run=explain,
     )
