@@ -65,8 +65,8 @@ def ablate(
     from core.networks.exaggerator import HEADS
     from core.studies import open_study
     from core.training.ablation import Bench, run_ablation
-    from core.training.exaggerator import ExaggeratorTraining
     from core.training.grid import changed, read_grid, with_head
+    from core.training.knob_settings import ExaggeratorTraining
     from core.training.loop import Budget
     from core.training.recipes import SHAPES
     from core.training.source import Source

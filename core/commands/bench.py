@@ -140,7 +140,8 @@ def _training_speed(study: Any, target: str, device: str, steps: int = 4) -> flo
     import numpy as np
     import torch
 
-    from core.training.exaggerator import ExaggeratorTrainer, ExaggeratorTraining
+    from core.training.exaggerator import ExaggeratorTrainer
+    from core.training.knob_settings import ExaggeratorTraining
 
     images = np.random.default_rng(0).integers(0, 256, (256, study.channels, study.size, study.size), dtype=np.uint8)
     training = ExaggeratorTraining(batch=32)

@@ -108,8 +108,8 @@ def exaggerator(
     """Train Progressive Exaggeration for one target of a study's classifier."""
     from core.networks.exaggerator import HEADS
     from core.studies import open_study
-    from core.training.exaggerator import ExaggeratorTraining
     from core.training.grid import changed, with_head
+    from core.training.knob_settings import ExaggeratorTraining
     from core.training.loop import start_processes
     from core.training.recipes import SHAPES, train_exaggerator
 

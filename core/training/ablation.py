@@ -28,9 +28,9 @@ from core.evaluation.summary_ablation import WEIGHTS, csv_text, markdown, row_of
 from core.explainers.changer import Knob
 from core.networks.exaggerator import ExaggeratorConfig
 from core.networks.store import load_exaggerator
-from core.training.exaggerator import ExaggeratorTraining
 from core.training.grid import Cell, Grid
 from core.training.job import Job
+from core.training.knob_settings import ExaggeratorTraining
 from core.training.loop import Budget, Outcome
 from core.training.recipes import train_exaggerator
 from core.training.source import Source

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,45 +22,12 @@ from core.networks.exaggerator import Change, Exaggerator, ExaggeratorConfig, bi
 from core.networks.store import load_exaggerator
 from core.training.augment import EXPECTATION_VIEW, diff_augment, random_view
 from core.training.binned import BinnedPictures
+from core.training.knob_settings import ExaggeratorTraining
 from core.training.loop import EMA, average_gradients, world
-from core.training.losses import compatibility, likeness_loss, moved_as_far, total_variation
+from core.training.losses import compatibility
+from core.training.restraints import Restraints
 from core.training.sheet import save_sheet
 from core.training.state import Resumable
-
-
-@dataclass(frozen=True)
-class ExaggeratorTraining:
-    """Weights of the losses and settings of the optimisers.
-
-    gan, f and rec are the paper's three (1, 1, 100 there; L1 on [-1, 1], which is twice that on [0, 1]). The rest is
-    ours: `residual`, `chroma`, `smooth` and `magnitude` price the fields of the residual and morph heads.
-    """
-
-    batch: int = 32
-    gan: float = 1.0
-    f: float = 1.0
-    rec: float = 100.0
-    residual: float = 3.0
-    chroma: float = 6.0
-    smooth: float = 10.0
-    magnitude: float = 0.5
-    cycle_every: int = 2
-    rate: float = 2e-4
-    critic_rate: float = 4e-4
-    critic_base: int = 16
-    critic_steps: int = 1
-    ema: float = 0.999
-    flip: bool = False
-    natural: float = 0.0  # share of a batch that is drawn as the data comes, not balanced over bins; the paper: 0
-    margin: float = 0.01  # targets stay this far from 0 and 1
-    compile: bool = False
-    init: str | None = None  # an exaggerator to take weights over from where the shapes agree
-    blend: float = 1.0  # how far the result lies on the line from init's weights to the trained ones
-    siblings: tuple[str, ...] = ()  # robust classifiers that f's changes should persuade as well
-    sibling_f: float = 2.0  # the weight of their mean compatibility
-    recogniser: str | None = None  # a classifier of persons whose features the change should leave where they are
-    identity: float = 1.0  # the weight of that
-    seed: int = 0
 
 
 class ExaggeratorTrainer(Resumable):
@@ -79,14 +45,15 @@ class ExaggeratorTrainer(Resumable):
     ) -> None:
         """images: [N, C, S, S] uint8, training split only; f, siblings and recogniser: frozen, on `device`."""
         torch.manual_seed(training.seed)
-        self.siblings, self.recogniser = siblings, recogniser
         self.config, self.training, self.f, self.device = config, training, f, device
         self.pictures = BinnedPictures(torch.from_numpy(images).to(device), f, config.bins)
         model = Exaggerator(config)
-        if training.init:
-            old, new = load_exaggerator(Path(training.init)).state_dict(), model.state_dict()
+        first = load_exaggerator(Path(training.init), device) if training.init else None
+        if first is not None:
+            old, new = first.state_dict(), model.state_dict()
             model.load_state_dict({n: old[n] if n in old and old[n].shape == t.shape else t for n, t in new.items()})
         self.model = model.to(device).to(memory_format=torch.channels_last)
+        self.restraints = Restraints(training, config, siblings, recogniser, first)
         self.critic = (
             OrdinalCritic(config.channels, training.critic_base, config.bins, config.size)
             .to(device)
@@ -168,15 +135,7 @@ class ExaggeratorTrainer(Resumable):
                 "gan": training.gan * generator_hinge(score),
                 "f": training.f * compatibility(logit, target),
             }
-            if self.siblings:
-                followed = [self._followed(sibling, x, seen, p, target) for sibling in self.siblings]
-                losses["sibling"] = training.sibling_f * torch.stack(followed).mean()
-            if self.recogniser:
-                # Without the view, which moves features more than the knob does.
-                with torch.no_grad():
-                    known = self.recogniser.features(x[:half]).float()
-                features_now = self.recogniser.features(change.x[:half]).float()
-                losses["identity"] = training.identity * likeness_loss(known, features_now)
+            losses |= self.restraints(self.model, x, seen, p, target, change)
             # L1 on [-1, 1] as in the paper, hence the 2.
             if config.head == "paper":
                 again = self.model.change(x, features, self._condition(p), self._condition(p)).x
@@ -187,13 +146,7 @@ class ExaggeratorTrainer(Resumable):
                 ).x
                 losses["cycle"] = training.rec * 2 * (x - back).abs().mean()
             if config.head != "paper":
-                losses["residual"] = training.residual * change.residual.abs().mean()
-                tint = change.residual - change.residual.mean(1, keepdim=True)
-                losses["chroma"] = training.chroma * tint.abs().mean()
-                losses["smooth"] = training.smooth * (
-                    100 * total_variation(change.displacement) + total_variation(change.residual)
-                )
-                losses["magnitude"] = training.magnitude * change.displacement.abs().mean()
+                losses |= self.restraints.prices(change)
             loss = torch.stack([v.float() for v in losses.values()]).sum()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -206,11 +159,6 @@ class ExaggeratorTrainer(Resumable):
             "error": (reached - target)[:half].abs().mean(),
             "moved": (change.x.detach() - x).abs().mean(),
         }
-
-    def _followed(self, sibling: BlackBox, x: Tensor, seen: Tensor, p: Tensor, target: Tensor) -> Tensor:
-        with torch.no_grad():
-            wanted = moved_as_far(sibling.logit(x).float(), p, target, self.training.margin)
-        return compatibility(sibling.logit(seen).float(), wanted)
 
     @torch.no_grad()
     def sample(self, path: Path) -> None:
@@ -231,10 +179,11 @@ class ExaggeratorTrainer(Resumable):
         """The averaged network, or where `blend` stops on the way to it."""
         model = self.ema.module
         assert isinstance(model, Exaggerator)
-        if self.training.init and self.training.blend < 1:
+        first = self.restraints.first
+        if first is not None and self.training.blend < 1:
             # Wortsman et al., CVPR 2022: on this line what either end learned is often kept together.
             model = copy.deepcopy(model)
-            old = load_exaggerator(Path(self.training.init)).state_dict()
+            old = first.state_dict()
             for name, weight in model.state_dict().items():
                 if name in old and old[name].shape == weight.shape and weight.is_floating_point():
                     weight.lerp_(old[name].to(weight), 1 - self.training.blend)

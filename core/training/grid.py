@@ -17,7 +17,7 @@ import torch
 from core.errors import UserError
 from core.networks.critic import OrdinalCritic
 from core.networks.exaggerator import HEADS, Band, Exaggerator, ExaggeratorConfig
-from core.training.exaggerator import ExaggeratorTraining
+from core.training.knob_settings import ExaggeratorTraining
 from core.training.values import check_side, check_values
 
 SHIPPED = Path(__file__).parent / "grids"

@@ -33,6 +33,27 @@ def likeness_loss(known: Tensor, features: Tensor) -> Tensor:
     return (1 - F.cosine_similarity(known, features)).mean()
 
 
+def nearness_loss(queries: Tensor, explanations: Tensor, margin: float = 2.5) -> Tensor:
+    """How far latent space closeness (Singla et al., Eq. 10) is from holding in a batch: 0 where it holds with room.
+
+    queries, explanations: [N, D], E(x) and E(x_d) of N pictures, N > 1. Mean hinge on log ||E(x) - E(x_d)||^2 less the
+    log of the least squared distance from E(x_d) to another picture's explanation; a batch has fewer others than a
+    data set, hence the margin.
+    """
+    own = (queries - explanations).square().sum(1)
+    others = torch.cdist(explanations, explanations).square()
+    nearest = others.masked_fill(torch.eye(len(others), dtype=torch.bool, device=others.device), torch.inf).amin(1)
+    return F.relu(margin + torch.log(own + 1e-6) - torch.log(nearest + 1e-6)).mean()
+
+
+def departure_loss(u: Tensor, r: Tensor, u_before: Tensor, r_before: Tensor) -> Tensor:
+    """How far a change is from another one of the same pictures: mean |u - u'| in pixels plus 100 times mean |r - r'|.
+
+    u: displacements [N, 2, S, S] as fractions of the side; r: residuals [N, C, S, S] on [0, 1].
+    """
+    return u.shape[-1] * (u - u_before).abs().mean() + 100 * (r - r_before).abs().mean()
+
+
 def total_variation(field: Tensor) -> Tensor:
     """Mean squared slope of [N, C, H, W]."""
     return (field[..., 1:, :] - field[..., :-1, :]).square().mean() + (

@@ -25,9 +25,10 @@ from core.networks.unet import UNetConfig
 from core.networks.vae_infill import VaeInfillConfig
 from core.training.autoencoder import AutoencoderTrainer, AutoencoderTraining, reconstruction_report
 from core.training.classifier import ClassifierConfig, ClassifierTrainer, predict_logits
-from core.training.exaggerator import ExaggeratorTrainer, ExaggeratorTraining
+from core.training.exaggerator import ExaggeratorTrainer
 from core.training.inpainter import InfillTraining, InpainterTrainer
 from core.training.job import Job
+from core.training.knob_settings import ExaggeratorTraining
 from core.training.loop import Outcome, is_main
 from core.training.segmenter import SegmenterTrainer, SegmenterTraining
 from core.training.source import Source
@@ -118,6 +119,8 @@ def train_exaggerator(
     """
     place = job.place()
     check_side(source.size, 2 ** (config.depth + 1), "A knob")
+    if training.keep and not training.init:
+        raise UserError("`keep` holds a knob to the one it began from; name that one with --init.")
     train = source.train("a knob")
     siblings = [_beside(file, source, str(place)).target(target) for file in training.siblings]
     recogniser = _beside(training.recogniser, source, str(place)) if training.recogniser else None

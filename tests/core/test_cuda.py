@@ -16,7 +16,8 @@ from core.explainers.masking import sign_of
 from core.images.picture import Picture
 from core.studies import open_study
 from core.training.classifier import ClassifierConfig, ClassifierTrainer
-from core.training.exaggerator import ExaggeratorTrainer, ExaggeratorTraining
+from core.training.exaggerator import ExaggeratorTrainer
+from core.training.knob_settings import ExaggeratorTraining
 from core.training.loop import Budget, run
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

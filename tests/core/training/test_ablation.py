@@ -21,8 +21,9 @@ from core.networks.store import load_exaggerator, save_exaggerator
 from core.studies import Study
 from core.training import ablation as module
 from core.training.ablation import NOTE, Bench, run_ablation
-from core.training.exaggerator import ExaggeratorTrainer, ExaggeratorTraining
+from core.training.exaggerator import ExaggeratorTrainer
 from core.training.grid import Cell, Grid
+from core.training.knob_settings import ExaggeratorTraining
 from core.training.loop import Budget
 from core.training.source import Source
 

@@ -14,7 +14,8 @@ from toys import AreaBox, BrightnessBox, area, has_bar, make_discs, small_config
 from core.evaluation.compatibility import compatibility_report, rank_correlation
 from core.evaluation.sweeps import CENTRES, run_sweeps
 from core.explainers.changer import Knob
-from core.training.exaggerator import ExaggeratorTrainer, ExaggeratorTraining
+from core.training.exaggerator import ExaggeratorTrainer
+from core.training.knob_settings import ExaggeratorTraining
 from core.training.loop import Budget, run
 
 

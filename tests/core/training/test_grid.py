@@ -7,8 +7,8 @@ from toys import small_config
 
 from core.errors import UserError
 from core.networks.exaggerator import Band
-from core.training.exaggerator import ExaggeratorTraining
 from core.training.grid import Cell, changed, read_grid
+from core.training.knob_settings import ExaggeratorTraining
 
 SHAPE, TRAINING = small_config("paper"), ExaggeratorTraining(batch=4, critic_base=4)
 

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import entropy
 
-from core.training.losses import compatibility, likeness_loss, moved_as_far, total_variation
+from core.evaluation.closeness import latent_space_closeness
+from core.training.losses import (
+    compatibility,
+    departure_loss,
+    likeness_loss,
+    moved_as_far,
+    nearness_loss,
+    total_variation,
+)
 
 # Compatibility
 
@@ -70,6 +78,42 @@ def test_likeness_is_one_less_the_cosine():
     now = torch.tensor([[0.0, 2.0], [6.0, 8.0]])
     assert float(likeness_loss(known, now)) == pytest.approx((1 - 0 + 1 - 1) / 2)
     assert float(likeness_loss(known, -known)) == pytest.approx(2)
+
+
+# The query among others
+
+
+def test_nearness_by_hand():
+    queries, explanations = torch.tensor([[0.0], [10.0]]), torch.tensor([[1.0], [8.0]])
+    # Own squared distances 1 and 4, the other explanation's 49: log-ratios -3.89 and -2.51.
+    assert float(nearness_loss(queries, explanations, margin=0)) == 0
+    assert float(nearness_loss(queries, explanations, margin=3)) == pytest.approx((3 + np.log(4 / 49)) / 2, abs=1e-5)
+
+
+@given(st.integers(0, 10_000), st.floats(0.1, 3))
+def test_nearness_without_a_margin_vanishes_where_all_are_close(seed, spread):
+    rng = np.random.default_rng(seed)
+    queries = rng.normal(size=(6, 3)).astype(np.float32)
+    explanations = (queries + spread * rng.normal(size=(6, 3))).astype(np.float32)
+    loss = float(nearness_loss(torch.from_numpy(queries), torch.from_numpy(explanations), margin=0))
+    assert (loss < 1e-4) == bool(latent_space_closeness(queries, explanations).all())
+
+
+def test_nearness_does_not_depend_on_scale():
+    queries, explanations = torch.randn(5, 4), torch.randn(5, 4)
+    torch.testing.assert_close(nearness_loss(queries, explanations), nearness_loss(9 * queries, 9 * explanations))
+
+
+# The knob it began from
+
+
+def test_departure_is_in_pixels_and_per_cent():
+    still, r = torch.zeros(1, 2, 4, 4), torch.zeros(1, 3, 4, 4)
+    # Half a pixel of four in one of the two directions; a hundredth of brightness in all channels.
+    moved = still.clone()
+    moved[:, 0] = 0.125
+    assert float(departure_loss(moved, r, still, r)) == pytest.approx(0.25)
+    assert float(departure_loss(still, r + 0.01, still, r)) == pytest.approx(1)
 
 
 # Fields

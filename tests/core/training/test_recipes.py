@@ -17,9 +17,9 @@ from core.classifiers.store import load_classifier
 from core.errors import UserError
 from core.networks.store import load_exaggerator
 from core.training.classifier import ClassifierConfig
-from core.training.exaggerator import ExaggeratorTraining
 from core.training.gate import train_gate
 from core.training.job import Job
+from core.training.knob_settings import ExaggeratorTraining
 from core.training.loop import Budget
 from core.training.recipes import train_classifier, train_exaggerator
 from core.training.source import Source
@@ -81,6 +81,13 @@ def test_an_exaggerator_with_a_sibling(source, tmp_path):
     assert record["training"]["siblings"] == [file, file]
     with pytest.raises(UserError, match="no target 'Bar'"):
         train(Job(Budget(steps=1), tmp_path / "other"), target="Bar")
+
+
+def test_a_knob_is_held_only_to_one_it_began_from(source, tmp_path):
+    with pytest.raises(UserError, match="--init"):
+        train_exaggerator(
+            source, AreaBox(), small_config(), replace(FEW, keep=1.0), Job(Budget(steps=1), tmp_path), target="Large"
+        )
 
 
 def test_the_explainer_never_sees_test_pictures(source, tmp_path, monkeypatch):
