@@ -25,7 +25,7 @@ SPEED_HELP = (
 
 PURPOSE = (
     "Open a picture to see which region decides: what, had it been hidden, would most have changed the answer, and "
-    "what alone would keep it, with six ways of filling in the hidden part."
+    "what alone would keep it, with several ways of filling in the hidden part."
 )
 
 
