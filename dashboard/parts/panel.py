@@ -16,6 +16,7 @@ from core.baselines.baseline import TITLES
 from core.explainers.map_figure import DIVERGING, coded, shared_limit, tensor_pixels
 from core.explainers.results import Attribution
 from core.explainers.words import percent
+from core.studies.lines import label
 from dashboard.parts.knob import component_sources
 
 COLUMNS = ("ig", "deeplift", "occlusion", "deepshap", "eg")
@@ -81,20 +82,14 @@ def _row(name: str, found: dict[str, Attribution], faults: dict[str, str]) -> di
         row["picture"] = _png(tensor_pixels(one.picture))
         best = int(one.baseline_posterior.argmax())
         pair = [one.classes.index(one.origin), one.classes.index(one.target)]
-        row["says"] = " · ".join(
-            f"{_name(one.classes[k])} {percent(one.baseline_posterior[k])}"
-            for k in dict.fromkeys([*pair, best] if best not in pair else pair)
-        )
+        said = [f"{label(one.classes[k])} {percent(one.baseline_posterior[k])}" for k in dict.fromkeys([*pair, best])]
+        row["says"] = " · ".join(line.replace(" ", "\u00a0") for line in said)  # a line may break between classes
     return row
 
 
 def _cell(a: Attribution, limit: float) -> dict[str, str]:
     note = residual_note(a)
     return {"map": _png(coded(a.flat, limit)), "note": note, "say": f"score changes by {a.change:+.2f}; {note}"}
-
-
-def _name(label: str) -> str:
-    return label.replace("_", " ")
 
 
 def _png(pixels: np.ndarray) -> str:

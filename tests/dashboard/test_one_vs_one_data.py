@@ -16,6 +16,7 @@ from core.attributions.methods import METHODS
 from core.baselines.baseline import NAMES, TITLES
 from core.errors import UserError
 from core.explainers.map_figure import shared_limit
+from core.studies.lines import label
 from dashboard.parts.panel import (
     ABOUT,
     COLUMNS,
@@ -92,8 +93,8 @@ def test_a_row_says_what_the_classifier_calls_its_baseline(panel):
     _, found, _, data = panel
     a = found["ganmex|ig"]
     says = plain(next(r["says"] for r in data["rows"] if r["key"] == "ganmex"))
-    assert says.startswith(a.origin)
-    assert a.target in says
+    assert says.startswith(label(a.origin))
+    assert f" · {label(a.target)} " in says
     assert 2 <= says.count("·") + 1 <= 3
 
 

@@ -62,7 +62,7 @@ class Panel {
       const tile = node("div", "tile");
       const canvas = document.createElement("canvas");
       canvas.dataset.baseline = row.key;
-      tile.append(canvas, node("div", "line", row.says));
+      tile.append(canvas, node("div", "line says", row.says));
       tile.title = row.says;
       nodes.push(tile);
       for (const column of columns) {
