@@ -83,7 +83,7 @@ def _row(name: str, found: dict[str, Attribution], faults: dict[str, str]) -> di
         best = int(one.baseline_posterior.argmax())
         pair = [one.classes.index(one.origin), one.classes.index(one.target)]
         said = [f"{label(one.classes[k])} {percent(one.baseline_posterior[k])}" for k in dict.fromkeys([*pair, best])]
-        row["says"] = " · ".join(line.replace(" ", "\u00a0") for line in said)  # a line may break between classes
+        row["says"] = "\n".join(said)
     return row
 
 
