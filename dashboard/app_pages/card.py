@@ -3,12 +3,14 @@
 from typing import Any
 
 import streamlit as st
+from plotly.graph_objects import Figure
 
 from core.errors import UserError
 from core.evaluation.flat import numbers, parts_with
 from core.studies.study import Study
 from dashboard.parts import charts
 from dashboard.parts.choice import choose_study
+from dashboard.parts.words import knob_at, network_at
 
 COLUMNS: dict[str, Any] = {
     "of": "of", "measure": "measure",
@@ -36,20 +38,30 @@ def measured(study: Study) -> None:
     if not study.metrics:
         st.info("Nothing has been measured for this study yet: run `contralens evaluate`.")
         return
-    figures = [
-        charts.reliability(part["reliability"], title=f"Reliability: {place}")
+    reliable = [
+        charts.reliability(part["reliability"], title=network_at(place))
         for place, part in parts_with(study.metrics, "reliability").items()
-    ] + [
-        charts.response(part["requests"], part["curve"], part.get("witness_curve"), title=f"Response: {place}")
-        for place, part in parts_with(study.metrics, "curve").items()
+    ]
+    turned = [
+        charts.response(part["requests"], part["curve"], part.get("witness_curve"), title=knob_at(place))
+        for place, part in parts_with(study.metrics.get("knobs", {}), "curve").items()
         if "requests" in part
     ]
-    for row in range(0, len(figures), 3):
-        for column, figure in zip(st.columns(3), figures[row : row + 3], strict=False):
-            column.plotly_chart(figure, alt=figure.layout.title.text, config={"displayModeBar": False})
+    draw("Reliability: what a network says, and how often it is so", reliable)
+    draw("Knobs: what was asked for, and what came", turned)
     rows = numbers(study.metrics)
     if rows:
+        st.markdown("### Every number")
         st.dataframe(rows, column_config=COLUMNS, hide_index=True)
+
+
+def draw(heading: str, figures: list[Figure]) -> None:
+    """A heading and its charts, three in a row; nothing without charts."""
+    if figures:
+        st.markdown(f"### {heading}")
+    for row in range(0, len(figures), 3):
+        for column, figure in zip(st.columns(3), figures[row : row + 3], strict=False):
+            column.plotly_chart(figure, alt=f"{heading}. {figure.layout.title.text}", config={"displayModeBar": False})
 
 
 main()

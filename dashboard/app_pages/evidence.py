@@ -12,6 +12,7 @@ from core.studies.lines import label
 from dashboard.parts import charts, evidence
 from dashboard.parts.choice import choose_study, has_knob
 from dashboard.parts.mask_table import interval
+from dashboard.parts.words import knob_at
 
 PLAIN = {"displayModeBar": False}
 SALIENCY = {
@@ -84,13 +85,15 @@ def knob(metrics: dict[str, Any], target: str) -> None:
             st.dataframe(published, hide_index=True)
             st.caption(WHY_NOT)
     figures = [
-        charts.response(part["requests"], part["curve"], part.get("witness_curve"), title=f"{head}, {mode}")
+        charts.response(
+            part["requests"], part["curve"], part.get("witness_curve"), title=knob_at(f"{target} / {head} / {mode}")
+        )
         for head, found in heads.items()
         for mode, part in found.items()
         if isinstance(part, dict) and "requests" in part and "curve" in part
     ]
-    for start in range(0, len(figures), 4):
-        for column, figure in zip(st.columns(4), figures[start : start + 4], strict=False):
+    for start in range(0, len(figures), 3):
+        for column, figure in zip(st.columns(3), figures[start : start + 3], strict=False):
             column.plotly_chart(figure, config=PLAIN, alt=figure.layout.title.text)
 
 

@@ -22,11 +22,12 @@ def reliability(bins: list[dict[str, float]], *, title: str) -> go.Figure:
 
     bins: dicts with `predicted`, `observed` and `n`.
     """
-    figure = _square(title, "the classifier says", "it is so")
+    figure = _square(title, "the network says", "it is so")
     figure.add_scatter(
         x=[b["predicted"] for b in bins],
         y=[b["observed"] for b in bins],
         mode="lines+markers",
+        cliponaxis=False,
         marker={"size": [5 + 1.4 * min(b["n"], 200) ** 0.5 for b in bins], "opacity": 1},
         text=[f"{b['n']:.0f} pictures" for b in bins],
         hovertemplate="says %{x:.0%}, is %{y:.0%}<br>%{text}<extra></extra>",
@@ -45,7 +46,8 @@ def response(requests: list[float], curve: list[float], witness: list[float] | N
     if witness is not None:
         style = {"color": "#E07B39", "width": 1.5, "dash": "dot"}
         figure.add_scatter(x=requests, y=witness, name="independent network", line=style, **line)
-    figure.update_layout(legend={"x": 0.02, "y": 0.98, "yanchor": "top"})
+    legend = {"orientation": "h", "x": 0.5, "xanchor": "center", "y": 1.0, "yanchor": "bottom"}
+    figure.update_layout(legend=legend, margin={"t": 64})
     return figure
 
 

@@ -12,6 +12,22 @@ def duration(seconds: float) -> str:
     return f"{max(1, round(seconds))}\u00a0s" if seconds < 90 else f"{round(seconds / 60)}\u00a0min"
 
 
+NETWORKS = {"classifier": "Classifier", "witness": "Independent network", "oracles": "Oracle"}
+
+
+def network_at(place: str) -> str:
+    """A network's place in a metrics.json for people: 'oracles / No_Beard' -> 'Oracle: no beard'."""
+    parts = place.split(" / ")
+    return f"{next((NETWORKS[p] for p in parts if p in NETWORKS), parts[0])}: {label(parts[-1])}"
+
+
+def knob_at(place: str) -> str:
+    """A knob's place among the knobs of a metrics.json: 'Young / morph / direct' -> 'Young, morph head, as trained'."""
+    target, *rest = place.split(" / ")
+    said = [f"{p} head" if i == 0 else {"direct": "as trained"}.get(p, p) for i, p in enumerate(rest)]
+    return ", ".join([label(target).capitalize(), *said])
+
+
 def sentence(sweep: Sweep, frame: int) -> str:
     """What frame `frame` shows: what was asked for, what came, whether it was reached, how much changed."""
     now, before = percent(sweep.achieved[frame]), percent(sweep.query)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import fake
 import pytest
 
-from dashboard.parts.words import sentence
+from dashboard.parts.words import knob_at, network_at, sentence
 
 
 def plain(text: str) -> str:
@@ -57,3 +57,21 @@ def test_the_papers_head_redraws_even_the_original():
     sweep = replace(sweep, head="paper", distance=sweep.distance + 0.03)
     assert sentence(sweep, sweep.origin).startswith("Asked for")
     assert sentence(sweep, 20).endswith("other networks start from that drawing.")
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("witness / targets / No_Beard", "Independent network: no beard"),
+        ("oracles / Male", "Oracle: male"),
+        ("variants / biased / classifier / targets / Smiling", "Classifier: smiling"),
+        ("elsewhere / Wide", "elsewhere: wide"),
+    ],
+)
+def test_a_network_is_named_as_people_do(place, said):
+    assert network_at(place) == said
+
+
+def test_a_knob_is_named_as_people_do():
+    assert knob_at("No_Beard / morph / direct") == "No beard, morph head, as trained"
+    assert knob_at("Young / paper / calibrated") == "Young, paper head, calibrated"
