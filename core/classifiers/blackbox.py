@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from core.errors import UserError
 from core.networks.classifier import fitted, make_classifier
 
+# The greatest float32 below 1. Log-odds over 16.6 would round to certainty, which no classifier has.
+BELOW_ONE = 1 - 2**-24
+
 
 class BlackBox(Protocol):
     """A binary classifier: what every explainer of one finding asks for."""
@@ -23,7 +26,7 @@ class BlackBox(Protocol):
         ...
 
     def posterior(self, x: Tensor) -> Tensor:
-        """[N, C, H, W] in [0, 1] -> [N] probabilities in [0, 1], differentiable in x."""
+        """[N, C, H, W] in [0, 1] -> [N] probabilities in [0, 1), differentiable in x."""
         ...
 
 
@@ -65,7 +68,7 @@ class Classifier(nn.Module):
 
     def posterior(self, x: Tensor) -> Tensor:
         """[N, C, H, W] in [0, 1] -> [N, K] calibrated probabilities, one for each binary target."""
-        return torch.sigmoid(self.logit(x))
+        return torch.sigmoid(self.logit(x)).clamp(max=BELOW_ONE)
 
     def keep(self, targets: tuple[str, ...]) -> Classifier:
         """A copy that answers only these of its targets; the other outputs are cut off the last layer."""
@@ -117,4 +120,4 @@ class BinaryTarget:
 
     def posterior(self, x: Tensor) -> Tensor:
         """[N, C, H, W] in [0, 1] -> [N] calibrated probabilities."""
-        return torch.sigmoid(self.logit(x))
+        return torch.sigmoid(self.logit(x)).clamp(max=BELOW_ONE)

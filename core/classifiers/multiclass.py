@@ -14,6 +14,7 @@ from difflib import get_close_matches
 import torch
 from torch import Tensor, nn
 
+from core.classifiers.blackbox import BELOW_ONE
 from core.errors import UserError
 from core.networks.classifier import fitted
 
@@ -57,8 +58,8 @@ class MultiClass(nn.Module):
         return self.net((fitted(x, self.size) - self.centre) / self.scale)
 
     def posterior(self, x: Tensor) -> Tensor:
-        """[N, C, H, W] in [0, 1] -> [N, K] probabilities; each row sums to 1."""
-        return torch.softmax(self(x), 1)
+        """[N, C, H, W] in [0, 1] -> [N, K] probabilities below 1; each row sums to 1."""
+        return torch.softmax(self(x), 1).clamp(max=BELOW_ONE)
 
     def target(self, name: str) -> OneClass:
         """The black box for one class. Raises UserError, with names like it, when there is no such class."""
@@ -93,7 +94,7 @@ class OneClass:
 
     def posterior(self, x: Tensor) -> Tensor:
         """[N, C, H, W] in [0, 1] -> [N], the softmax probability of the class."""
-        return torch.sigmoid(self.logit(x))
+        return torch.sigmoid(self.logit(x)).clamp(max=BELOW_ONE)
 
 
 def distinct(names: Sequence[str]) -> tuple[str, ...]:

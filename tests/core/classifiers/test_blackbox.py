@@ -8,6 +8,7 @@ import torch
 from core.classifiers.blackbox import Classifier
 from core.classifiers.store import load_classifier, save_classifier
 from core.errors import UserError
+from core.explainers.words import percent
 
 
 @pytest.fixture
@@ -45,6 +46,15 @@ def test_a_target_is_its_own_column(classifier, name, column):
 def test_an_unknown_target_names_the_known_ones(classifier):
     with pytest.raises(UserError, match="no target 'd'; it has: a, b, c"):
         classifier.target("d")
+
+
+def test_no_classifier_is_certain(classifier):
+    # Log-odds of 40 are a probability of 1 in float32, which would be read as "100 %".
+    classifier.bias.fill_(40.0)
+    for p in (classifier.posterior(X), classifier.target("b").posterior(X)):
+        assert (p < 1).all()
+        assert p.min() > 1 - 1e-6
+        assert percent(float(p.flatten()[0])) == ">\u00a099.9\u00a0%"
 
 
 def test_frozen_but_differentiable_in_the_picture(classifier):
