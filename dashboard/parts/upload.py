@@ -18,6 +18,10 @@ from dashboard.parts.charts import boxes
 from dashboard.parts.viewer import facts
 
 _SOURCE = "source"
+KINDS = {
+    "chest": "frontal chest x-ray", "face": "photograph of a face", "digit": "picture of one handwritten digit",
+    "photo": "photograph of anything",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,7 @@ def choose(study: Study, *, where: str) -> None:
 
     where: makes the widgets' keys unique, because the same choice is offered on the page and in a dialog.
     """
-    kinds = {"chest": "frontal chest x-ray", "face": "photograph of a face"}
-    kind = kinds.get(study.modality, "photograph of anything")
+    kind = KINDS.get(study.modality, "picture")
     file = st.file_uploader(
         f"Upload a {kind}: PNG, JPEG, TIFF, WebP or DICOM",
         type=None,  # by content, not by name: DICOM files often have no extension

@@ -213,6 +213,26 @@ def test_the_upload_can_be_inspected(fake_study):
     assert not app.get("download_button")
 
 
+@pytest.mark.parametrize(
+    ("modality", "asked"),
+    [
+        ("chest", "frontal chest x-ray"),
+        ("face", "of a face"),
+        ("digit", "one handwritten digit"),
+        ("photo", "of anything"),
+    ],
+)
+def test_what_to_upload_is_said_for_every_kind_of_picture(fake_study, monkeypatch, modality, asked):
+    from dataclasses import replace
+
+    from core import studies
+
+    study = replace(fake_study, modality=modality)
+    monkeypatch.setattr(studies, "open_study", lambda name, device="cpu": study)
+    (uploader,) = open_app().get("file_uploader")
+    assert f"{asked}: PNG" in uploader.label
+
+
 def test_another_study_starts_afresh_and_is_the_same_on_the_card(fake_study, monkeypatch):
     from dataclasses import replace
 
