@@ -3,13 +3,13 @@
 from typing import Any
 
 import streamlit as st
-from plotly.graph_objects import Figure
 
 from core.errors import UserError
 from core.evaluation.flat import numbers, parts_with
 from core.studies.study import Study
 from dashboard.parts import charts
 from dashboard.parts.choice import choose_study
+from dashboard.parts.gallery import three_in_a_row
 from dashboard.parts.words import knob_at, network_at
 
 COLUMNS: dict[str, Any] = {
@@ -47,21 +47,17 @@ def measured(study: Study) -> None:
         for place, part in parts_with(study.metrics.get("knobs", {}), "curve").items()
         if "requests" in part
     ]
-    draw("Reliability: what a network says, and how often it is so", reliable)
-    draw("Knobs: what was asked for, and what came", turned)
+    for heading, figures in (
+        ("Reliability: what a network says, and how often it is so", reliable),
+        ("Knobs: what was asked for, and what came", turned),
+    ):
+        if figures:
+            st.markdown(f"### {heading}")
+            three_in_a_row(figures)
     rows = numbers(study.metrics)
     if rows:
         st.markdown("### Every number")
         st.dataframe(rows, column_config=COLUMNS, hide_index=True)
-
-
-def draw(heading: str, figures: list[Figure]) -> None:
-    """A heading and its charts, three in a row; nothing without charts."""
-    if figures:
-        st.markdown(f"### {heading}")
-    for row in range(0, len(figures), 3):
-        for column, figure in zip(st.columns(3), figures[row : row + 3], strict=False):
-            column.plotly_chart(figure, alt=f"{heading}. {figure.layout.title.text}", config={"displayModeBar": False})
 
 
 main()

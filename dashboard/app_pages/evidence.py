@@ -11,6 +11,7 @@ from core.evaluation.published import WHY_NOT
 from core.studies.lines import label
 from dashboard.parts import charts, evidence
 from dashboard.parts.choice import choose_study, has_knob
+from dashboard.parts.gallery import three_in_a_row
 from dashboard.parts.mask_table import interval
 from dashboard.parts.words import knob_at
 
@@ -92,9 +93,7 @@ def knob(metrics: dict[str, Any], target: str) -> None:
         for mode, part in found.items()
         if isinstance(part, dict) and "requests" in part and "curve" in part
     ]
-    for start in range(0, len(figures), 3):
-        for column, figure in zip(st.columns(3), figures[start : start + 3], strict=False):
-            column.plotly_chart(figure, config=PLAIN, alt=figure.layout.title.text)
+    three_in_a_row(figures)
 
 
 def heart(metrics: dict[str, Any], target: str) -> None:
